@@ -1,0 +1,5 @@
+"""``python -m htzoo`` is ``htzoo``."""
+
+from htzoo.cli.main import console
+
+console()

@@ -1,0 +1,64 @@
+"""Look at a checkpoint before it is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def _read(path: str) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"ckpt_path is {path!r}, which is no file: give a checkpoint, such as RUN/checkpoints/best.ckpt")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise ValueError(f"ckpt_path is {path!r}, which is not a checkpoint of htzoo, or is damaged") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise ValueError(f"ckpt_path is {path!r}, which is not a checkpoint of htzoo: it has no state_dict")
+    return content
+
+
+def note_differences(path: str, asked: Mapping[str, Any]) -> None:
+    """Say on standard error where the configuration differs from what the checkpoint was trained with; it wins.
+
+    Args:
+        path: the checkpoint.
+        asked: arguments of the task, as configured.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a checkpoint.
+    """
+    saved = _read(path).get("hyper_parameters", {})
+    for key in sorted(saved.keys() & asked.keys()):
+        if _plain(saved[key]) != _plain(asked[key]):
+            print(f"htzoo: note: {key} is {asked[key]} as asked, and was {saved[key]} in {path}", file=sys.stderr)
+
+
+def check_checkpoint(path: str, module: nn.Module) -> None:
+    """Make sure that the checkpoint fits.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a checkpoint, or is one of another model.
+    """
+    saved, own = _read(path)["state_dict"], module.state_dict()
+    for key in [*own, *saved]:
+        there, here = (tuple(state[key].shape) if key in state else None for state in (saved, own))
+        if there != here:
+            raise ValueError(
+                f"ckpt_path is {path!r}, a checkpoint of another model: {key} has shape {there or 'nothing'} there and "
+                f"{here or 'nothing'} in the model that is configured; give the config.yaml of the run that saved it"
+            )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,92 @@
+"""The ``htzoo`` command: finds the subcommand, imports only what that needs, and turns errors into one line."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+
+TRAINING_COMMANDS = {
+    "fit": "train a model, then test its best epoch",
+    "validate": "measure a checkpoint on the validation clips",
+    "test": "measure a checkpoint on the test clips",
+    "predict": "write class probabilities for the test clips",
+}
+
+HELP = """\
+usage: htzoo COMMAND [options]
+
+Train recurrent video models whose weights are tensor networks.
+
+commands:
+{commands}
+
+examples:
+  htzoo fit --config moving_digits_demo                   train and test, about three minutes on two cores
+  htzoo fit --config moving_digits_ht --seed_everything 1 another seed
+  htzoo fit --config moving_digits_ht --print_config      show every setting, and train nothing
+  htzoo test --config moving_digits_ht --ckpt_path runs/moving_digits_ht/TIME/checkpoints/best.ckpt
+
+options:
+  -h, --help   this text; htzoo COMMAND --help lists a command's options
+  --version    print the version
+  --debug      show the whole traceback of an error
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what stands behind ``htzoo`` on the command line; taken from there when None.
+
+    Returns:
+        Exit status: 0 done, 1 it failed, 2 the command line is wrong.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    if not words or words[0] in ("-h", "--help"):
+        width = max(map(len, TRAINING_COMMANDS))
+        print(HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, text in TRAINING_COMMANDS.items())))
+        return 0
+    if words[0] == "--version":
+        from htzoo import __version__
+
+        print(f"htzoo {__version__}")
+        return 0
+    if words[0] not in TRAINING_COMMANDS:
+        near = difflib.get_close_matches(words[0], TRAINING_COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"commands are {', '.join(TRAINING_COMMANDS)}"
+        return _fail(f"no command {words[0]!r}: {hint}", 2)
+    try:
+        from htzoo.cli.training import run
+
+        run(words)
+    except KeyboardInterrupt:
+        return _fail("stopped", 1)
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(_sentence(error), 1)
+    return 0
+
+
+def _fail(text: str, status: int) -> int:
+    print(f"htzoo: {text}", file=sys.stderr)
+    return status
+
+
+def _sentence(error: Exception) -> str:
+    """What to tell the user: the message alone where it was written for people, else the kind of error too."""
+    text = str(error).strip()
+    if "Original Traceback" in text:  # raised in a worker of a DataLoader: its last line is the worker's own message
+        text = text.splitlines()[-1].partition(": ")[2]
+    if isinstance(error, ValueError | OSError) or type(error).__module__.startswith("htzoo."):
+        return text
+    return f"{type(error).__name__}: {text} (run again with --debug for the traceback)"
+
+
+def console() -> None:
+    """What the ``htzoo`` script calls."""
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""``htzoo fit``, ``validate``, ``test`` and ``predict``: LightningCLI with names for configurations and a run folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+# Set before Lightning is imported: nothing below may print what is of no use to the user.
+warnings.filterwarnings("ignore", message=".*is deprecated", module=r"(lightning|jsonargparse|torch)\b")
+warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
+warnings.filterwarnings("ignore", message=r".*(smaller than the logging interval|does not have many workers)")
+
+import lightning.pytorch as pl  # noqa: E402
+import torch  # noqa: E402
+from jsonargparse import ActionConfigFile  # noqa: E402
+from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
+from lightning.pytorch.loggers import CSVLogger  # noqa: E402
+
+import htzoo.data.moving_digits  # noqa: E402  # the parser knows a class by its bare name once it is imported
+from htzoo import __version__  # noqa: E402
+from htzoo.cli.checkpoint import check_checkpoint, note_differences  # noqa: E402
+from htzoo.configs import find_config  # noqa: E402
+from htzoo.cli.bar import Bar  # noqa: E402
+from htzoo.cli.memory import reuse_memory  # noqa: E402
+from htzoo.report.run import RunReport  # noqa: E402
+from htzoo.tasks import Throughput  # noqa: E402
+
+_RUN_FOLDER = "HTZOO_RUN_FOLDER"  # how the first process tells the others of a DDP run which folder it chose
+
+
+class ConfigByName(ActionConfigFile):
+    """``--config`` that takes the name of a configuration of the package as well as a path."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:  # noqa: ANN401
+        """Resolve the name, then read the file."""
+        try:
+            path = str(find_config(values)) if isinstance(values, str) else values
+        except FileNotFoundError as error:
+            parser.error(str(error))
+        super().__call__(parser, cfg, path, option_string)
+
+
+class OneLineParser(LightningArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
+        """Print the message without the usage text, and exit with status 2."""
+        text = " ".join(str(message).split())
+        self.exit(2, f"htzoo: {text} (--help lists every option)\n")
+
+
+class TrainingCLI(LightningCLI):
+    """The four training commands.
+
+    Args:
+        words: the command line, without ``htzoo``.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = list(words)
+        super().__init__(
+            parser_class=OneLineParser,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            save_config_kwargs={"overwrite": True},
+            args=self.words,
+        )
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
+        """A parser that knows configurations by name."""
+        parser = self.parser_class(**{"dump_header": [f"htzoo=={__version__}"], **kwargs})
+        parser.add_argument(
+            "-c",
+            "--config",
+            action=ConfigByName,
+            help="Name or path of a configuration. Several are merged, later ones win, and flags win over all.",
+        )
+        return parser
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The model takes class names and frame size from the data."""
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+        for name in ("classes", "frame_size"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
+        """Parse the words given, whatever ``sys.argv`` holds."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Unlike LightningCLI, never let a checkpoint's hyper-parameters replace what was asked for."""
+        subcommand = self.config.get("subcommand")
+        path = self.config[subcommand].get("ckpt_path") if subcommand else None
+        if path is not None:
+            note_differences(path, self.config[subcommand].model.init_args.as_dict())
+
+    def after_instantiate_classes(self) -> None:
+        """Refuse a checkpoint of another model before any work is done."""
+        path = self.config[self.subcommand].get("ckpt_path")
+        if path is not None:
+            check_checkpoint(path, self.model)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401
+        """A trainer that logs to ``runs/NAME/TIME`` and keeps the best and the last epoch."""
+        config = self.config[self.subcommand]
+        name = Path(str(config.config[0])).stem if config.get("config") else "unnamed"
+        words = ["htzoo", *self.words]
+        callbacks: list[pl.Callback] = [RunReport(name, shlex.join(words), config.seed_everything)]
+        if self.subcommand == "fit":
+            best = ModelCheckpoint(monitor="val/loss", mode="min", filename="best", save_last=True)
+            callbacks = [Throughput(), *callbacks, best]
+        if config.trainer.enable_progress_bar is None:
+            kwargs["enable_progress_bar"] = sys.stderr.isatty()  # in a log file, a bar is a line for every refresh
+        if kwargs.get("enable_progress_bar", config.trainer.enable_progress_bar):
+            callbacks.append(Bar())
+        kwargs["enable_model_summary"] = bool(config.trainer.enable_model_summary)
+        self.trainer_defaults["callbacks"] = callbacks
+        if config.trainer.logger is None and not config.trainer.fast_dev_run:
+            time = os.environ.setdefault(_RUN_FOLDER, datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+            version = time if self.subcommand == "fit" else f"{time}_{self.subcommand}"
+            kwargs["logger"] = CSVLogger(config.trainer.default_root_dir or "runs", name, version)
+        return super().instantiate_trainer(**kwargs)
+
+    def fit(self, **kwargs: Any) -> None:  # noqa: ANN401
+        """Train, then test the epoch of the lowest validation loss."""
+        self.trainer.fit(**kwargs)
+        if self.trainer.interrupted:
+            raise KeyboardInterrupt
+        ckpt_path = None if self.trainer.fast_dev_run else "best"
+        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
+
+
+def run(words: Sequence[str]) -> None:
+    """Run one training command.
+
+    Args:
+        words: the command line, without ``htzoo``.
+    """
+    reuse_memory()
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    TrainingCLI(words)

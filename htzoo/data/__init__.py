@@ -1,0 +1,69 @@
+"""Video data: exact frame reading, clips, caching, and Lightning data modules.
+
+Names are imported on first use, so that a process that only makes or reads video does not wait for Lightning.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from htzoo.data.cache import FrameCache
+    from htzoo.data.clips import Clip, ClipDataset, collate_clips
+    from htzoo.data.datamodule import VideoDataModule
+    from htzoo.data.errors import DataError, VideoError
+    from htzoo.data.making import make_moving_digits
+    from htzoo.data.moving_digits import MovingDigits
+    from htzoo.data.reading import count_frames, read_frames
+    from htzoo.data.sampling import EachOnceSampler, FrameOrder, ordered, uniform_indices
+    from htzoo.data.shifting import shift_on_torus
+    from htzoo.data.writing import write_video
+
+_HOME = {
+    "Clip": "clips",
+    "ClipDataset": "clips",
+    "DataError": "errors",
+    "EachOnceSampler": "sampling",
+    "FrameCache": "cache",
+    "FrameOrder": "sampling",
+    "MovingDigits": "moving_digits",
+    "VideoDataModule": "datamodule",
+    "VideoError": "errors",
+    "collate_clips": "clips",
+    "count_frames": "reading",
+    "make_moving_digits": "making",
+    "ordered": "sampling",
+    "read_frames": "reading",
+    "shift_on_torus": "shifting",
+    "uniform_indices": "sampling",
+    "write_video": "writing",
+}
+
+__all__ = [
+    "Clip",
+    "ClipDataset",
+    "DataError",
+    "EachOnceSampler",
+    "FrameCache",
+    "FrameOrder",
+    "MovingDigits",
+    "VideoDataModule",
+    "VideoError",
+    "collate_clips",
+    "count_frames",
+    "make_moving_digits",
+    "ordered",
+    "read_frames",
+    "shift_on_torus",
+    "uniform_indices",
+    "write_video",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,174 @@
+"""Making the moving-digits data set: real handwritten digits in 11 motions, in UCF11's folder layout."""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from htzoo.data.errors import DataError
+from htzoo.data.rendering import MOTIONS, draw_path, render
+from htzoo.data.writing import write_video
+
+GROUPS, CLIPS, FRAMES, HEIGHT, WIDTH = 25, 4, 24, 120, 160
+RECIPE = 1  # raise it whenever the same seed would give other clips
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One clip to make: motion, group and clip are counted from 0."""
+
+    seed: int
+    motion: int
+    group: int
+    clip: int
+
+    @property
+    def path(self) -> str:
+        """Path of the clip inside the data set, with forward slashes."""
+        label = MOTIONS[self.motion]
+        folder = f"v_{label}_{self.group + 1:02d}"
+        return f"{label}/{folder}/{folder}_{self.clip + 1:02d}.mp4"
+
+
+def make_moving_digits(folder: str | os.PathLike[str], seed: int = 0, groups: int = GROUPS, clips: int = CLIPS) -> None:
+    """Make the data set in `folder`, or finish it: clips that are there already are kept.
+
+    `index.csv` (path, label, group, frames) is written last, so where it is, the set is whole. A clip depends only on
+    the seed and on its own motion, group and number, and not on the order of the work.
+
+    Args:
+        folder: Where the set goes: `<folder>/<class>/v_<class>_<group>/v_<class>_<group>_<clip>.mp4`.
+        seed: Every clip follows from it.
+        groups: Groups a class; the digits of one group are in no other.
+        clips: Clips a group.
+
+    Raises:
+        DataError: `folder` cannot be written, or holds a set of another seed, size or recipe.
+        VideoError: A clip cannot be written.
+    """
+    root = Path(folder)
+    recipe = {"recipe": RECIPE, "seed": seed, "groups": groups, "clips": clips}
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _check_recipe(root, recipe)
+        if (root / "index.csv").is_file():
+            return
+        tasks = [
+            _Task(seed, motion, group, clip)
+            for motion in range(len(MOTIONS))
+            for group in range(groups)
+            for clip in range(clips)
+        ]
+        _write_text(root / "recipe.json", json.dumps(recipe, indent=2) + "\n")
+        started = time.time()
+        _make_missing(root, tasks, groups)
+        _sweep(root, started)
+        _write_index(root, tasks)
+    except OSError as error:
+        raise DataError(
+            f"{root} cannot be written ({error.strerror or error}); choose a folder where you may write."
+        ) from error
+
+
+def _check_recipe(root: Path, wanted: dict[str, int]) -> None:
+    path = root / "recipe.json"
+    if not path.is_file():
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = "an unreadable recipe"
+    if found != wanted:
+        raise DataError(
+            f"{root} holds moving digits made by {found}, not by {wanted}; delete that folder or choose another root."
+        )
+
+
+def _make_missing(root: Path, tasks: list[_Task], groups: int) -> None:
+    """Make the clips that are not there, on all cores.
+
+    Threads are enough, since numpy and the encoder release Python's lock, and unlike processes they need no
+    import guard in the user's script and leave nothing behind when interrupted.
+    """
+    from tqdm import tqdm
+
+    missing = [task for task in tasks if not (root / task.path).is_file()]
+    if not missing:
+        return
+    digits = _digits_by_group(missing[0].seed, groups)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        work = [pool.submit(_make_clip, root, task, digits[task.group]) for task in missing]
+        try:
+            for done in tqdm(as_completed(work), total=len(work), desc="making moving digits", unit="clip"):
+                done.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _digits_by_group(seed: int, groups: int) -> list[npt.NDArray[np.float64]]:
+    """The 1,797 digits of scikit-learn, opacity 0 to 1, dealt out into groups that share none: n x 8 x 8 each."""
+    from sklearn.datasets import load_digits
+
+    images = np.asarray(load_digits().images, dtype=np.float64) / 16
+    order = np.random.default_rng(np.random.SeedSequence(seed)).permutation(len(images))
+    return [images[order[group::groups]] for group in range(groups)]
+
+
+def _make_clip(root: Path, task: _Task, digits: npt.NDArray[np.float64]) -> None:
+    rng = np.random.default_rng(np.random.SeedSequence([task.seed, task.motion, task.group, task.clip]))
+    digit = digits[rng.integers(len(digits))]
+    background = rng.uniform(0, 70, 3)
+    colour = rng.uniform(90, 255, 3)
+    colour[rng.integers(3)] = 255.0  # never dark
+    path = draw_path(MOTIONS[task.motion], FRAMES, HEIGHT, WIDTH, rng)
+    target = root / task.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Lossless: what compression adds to a frame depends on the frames before it, and would tell one how things moved.
+    write_video(target, render(digit, path, HEIGHT, WIDTH, colour, background), crf=0)
+
+
+def _sweep(root: Path, started: float) -> None:
+    """Remove what a killed run left half written; a newer one may belong to a process that is still at work."""
+    for unfinished in root.rglob(".*.part"):
+        if unfinished.stat().st_mtime < started:
+            unfinished.unlink(missing_ok=True)
+
+
+def _write_index(root: Path, tasks: list[_Task]) -> None:
+    def lines() -> Iterator[str]:
+        yield "path,label,group,frames"
+        for task in tasks:
+            yield f"{task.path},{MOTIONS[task.motion]},{task.group + 1},{FRAMES}"
+
+    _write_text(root / "index.csv", "\n".join(lines()) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def read_index(folder: str | os.PathLike[str]) -> list[tuple[Path, str, int, int]]:
+    """Read `index.csv`: (path, label, group, frames) of every clip, paths joined to `folder`.
+
+    Raises:
+        DataError: There is no index, or a line of it cannot be read.
+    """
+    path = Path(folder) / "index.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [(path.parent / row["path"], row["label"], int(row["group"]), int(row["frames"])) for row in rows]
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; make the data set with prepare_data().") from None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error!r}); delete it and run prepare_data() again.") from error

@@ -1,0 +1,35 @@
+"""Random cores whose network has exactly the variance that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from htzoo.formats.merge import frobenius_norm
+from htzoo.formats.network import Network
+
+
+@torch.no_grad()
+def initialize(network: Network, cores: Sequence[Tensor], variance: float | None = None) -> None:
+    """Fill ``cores`` in place so that the mean square of the entries of the matrix is ``variance``, on every draw.
+
+    An entry is a sum of T products of L numbers, so normal cores of standard deviation ``(variance / T) ** (1 / 2L)``
+    give that variance on average; one draw strays by a factor of up to two for a small network. The exact norm of the
+    draw (from Gram matrices) takes out what is left, shared evenly by the L cores.
+
+    Args:
+        network: how the cores are joined.
+        cores: one tensor a core, of the network's shapes.
+        variance: mean square of an entry; 1 / in_features when None, which keeps the variance of the input.
+    """
+    variance = 1 / network.in_features if variance is None else variance
+    count = len(network.cores)
+    spread = (variance / network.num_terms) ** (1 / (2 * count))
+    for core in cores:
+        core.normal_(0, spread)
+    target = (variance * network.in_features * network.out_features) ** 0.5
+    scale = (target / frobenius_norm(network, cores).item()) ** (1 / count)
+    for core in cores:
+        core.mul_(scale)

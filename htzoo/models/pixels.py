@@ -1,0 +1,38 @@
+"""From uint8 clips to the numbers that a network reads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+PixelScaling = Literal["standardized", "centered"]
+
+
+def scale_pixels(video: Tensor, lengths: Tensor | None, scaling: PixelScaling, scale: float) -> Tensor:
+    """Flatten every frame in the order height, width, channel, and scale its pixels.
+
+    Args:
+        video: clips (batch, time, channels, height, width), pixels 0 to 255; frames beyond a clip's length are zero.
+        lengths: frames of every clip (batch,); all when None.
+        scaling: ``standardized`` gives every clip mean 0 and standard deviation 1; ``centered`` subtracts 128, as the
+            authors of TT-RNN and BT-RNN do.
+        scale: factor that multiplies the result.
+
+    Returns:
+        Features (batch, time, height * width * channels), float32.
+    """
+    batch, time = video.shape[:2]
+    pixels = video.permute(0, 1, 3, 4, 2).reshape(batch, -1)
+    ours = not pixels.is_floating_point()  # the float copy of uint8 frames may be overwritten, which saves a pass
+    pixels = pixels.float()
+    if scaling == "centered":
+        mean, factor = torch.full_like(pixels[:, 0], 128), torch.full_like(pixels[:, 0], scale)
+    else:
+        count = pixels.shape[1] if lengths is None else lengths * (pixels.shape[1] // time)
+        mean = pixels.sum(1) / count
+        variance = torch.linalg.vector_norm(pixels, dim=1).square() / count - mean.square()
+        factor = scale / variance.clamp_min(1).sqrt()  # a clip of one colour has no contrast to enlarge
+    centred = pixels.sub_(mean[:, None]) if ours else pixels - mean[:, None]
+    return centred.mul_(factor[:, None]).reshape(batch, time, -1)

@@ -1,0 +1,100 @@
+"""Draw which class was taken for which."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+
+from htzoo.report.figures import PALE, new_figure, save_figure, shared_look
+
+_MOST_WITH_COUNTS = 30  # with more classes the cells are too small for a number
+
+
+def plot_confusion(matrix: np.ndarray, classes: Sequence[str], output: Path, title: str) -> None:
+    """Draw a confusion matrix, coloured by the share of the true class; counts stand in the cells up to 30 classes.
+
+    The row of a class that has no clips is grey.
+
+    Args:
+        matrix: (N, N) clip counts; row = true class, column = predicted class.
+        classes: the N class names, in the order of the rows.
+        output: the PNG to write; an older file is replaced.
+        title: shown above the picture, followed by the overall accuracy.
+
+    Raises:
+        ValueError: `matrix` is not (N, N) for N >= 1 names, or has an entry that is no count.
+        OSError: the picture cannot be written.
+    """
+    counts = _counts(matrix, len(classes))
+    size = len(classes)
+    clips = counts.sum(axis=1)
+    share = np.divide(counts, clips[:, None], out=np.zeros(counts.shape), where=clips[:, None] > 0)
+
+    cell = 0.52 if size <= 15 else 0.40 if size <= _MOST_WITH_COUNTS else 0.19  # inches
+    cell = min(cell, 24.0 / size)
+    font = min(10.0, 72 * cell * 0.62)
+    with shared_look():
+        # At least 4 inches, that the title of a two-class matrix does not hang over.
+        side = max(size * cell, 4.0)
+        figure = new_figure(side + 2.6, side + 1.8)
+        axes = figure.add_subplot()
+        # Cells without a clip are white and the palest blue is well apart from it: single mistakes stay visible.
+        blues = ListedColormap(colormaps["Blues"](np.linspace(0.12, 1.0, 256)))
+        image = axes.imshow(np.ma.masked_equal(share, 0.0), cmap=blues, vmin=0.0, vmax=1.0)
+        for row in np.flatnonzero(clips == 0):
+            axes.axhspan(float(row) - 0.5, float(row) + 0.5, color=PALE, linewidth=0)
+        if size <= _MOST_WITH_COUNTS:
+            _write_counts(axes, counts, share, font)
+        _label(axes, classes, clips, font)
+        axes.set_title(f"{title}\n{_accuracy_text(counts)}", pad=12)
+        bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, aspect=30)
+        bar.set_label("share of the clips of the true class")
+        bar.outline.set_visible(False)  # type: ignore[operator]
+        save_figure(figure, output)
+
+
+def _counts(matrix: np.ndarray, size: int) -> np.ndarray:
+    given = np.asarray(matrix)
+    if size == 0 or given.shape != (size, size):
+        raise ValueError(f"a matrix of shape {given.shape} does not fit {size} class names; ({size}, {size}) is needed")
+    counts = given.astype(np.int64) if np.all(np.isfinite(given)) else np.full(given.shape, -1)
+    if np.any(counts < 0) or not np.array_equal(counts, given):
+        raise ValueError("a confusion matrix holds counts: whole numbers from 0 up")
+    return counts
+
+
+def _accuracy_text(counts: np.ndarray) -> str:
+    correct, total = int(np.trace(counts)), int(counts.sum())
+    return f"accuracy {correct / total:.3f} ({correct:,} of {total:,} clips)" if total else "no clips"
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray, font: float) -> None:
+    for row, column in np.argwhere(counts > 0):
+        text = f"{counts[row, column]:,}"
+        colour = "white" if share[row, column] > 0.5 else "black"
+        # A long number gets a smaller font, so that it stays in its cell.
+        fitted = min(font, font * 4.5 / len(text))
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=fitted)
+
+
+def _label(axes: Axes, classes: Sequence[str], clips: np.ndarray, font: float) -> None:
+    places = np.arange(len(classes))
+    names = [f"{name}  ({count:,})" for name, count in zip(classes, clips, strict=True)]
+    axes.set_yticks(places, names, fontsize=font)
+    if len(classes) <= _MOST_WITH_COUNTS:
+        axes.set_xticks(places, classes, fontsize=font, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        axes.set_xticks(places, classes, fontsize=font, rotation=90)
+    axes.set_ylabel("true class (clips)")
+    axes.set_xlabel("predicted class")
+    axes.tick_params(which="both", length=0)
+    # Thin lines between the cells, not through them.
+    axes.grid(False)
+    axes.set_xticks(places[1:] - 0.5, minor=True)
+    axes.set_yticks(places[1:] - 0.5, minor=True)
+    axes.grid(True, which="minor", color=PALE, linewidth=0.6)
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color(PALE)

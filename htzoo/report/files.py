@@ -1,0 +1,31 @@
+"""Write a file whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`, which takes the place of `path` when the block ends well.
+
+    If the block raises, the temporary file is removed and an older `path` stays as it was. The folder is made if
+    it is missing.
+
+    Args:
+        path: the file to write.
+
+    Yields:
+        The name to write to, in the folder of `path`.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

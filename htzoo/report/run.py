@@ -1,0 +1,190 @@
+"""What a run tells while it goes, and the folder that it leaves."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+
+from htzoo.data import VideoDataModule
+from htzoo.models import count_parameters
+from htzoo.report.confusion import plot_confusion
+from htzoo.report.curves import plot_curves
+from htzoo.report.files import replacing
+from htzoo.report.metrics import read_metrics
+from htzoo.report.summary import RunSummary, write_summary
+from htzoo.tasks import VideoClassification
+
+
+class RunReport(pl.Callback):
+    """Prints a line an epoch, and fills the run's folder: curves, confusion matrix, summary, predictions.
+
+    Args:
+        name: name of the model.
+        command: the command line that repeats the run.
+        seed: its seed.
+    """
+
+    def __init__(self, name: str, command: str, seed: int | None) -> None:
+        self.name = name
+        self.command = command
+        self.seed = seed
+        self.train_seconds = 0.0
+        self.epochs = 0
+        self.speeds: dict[str, float] = {}
+        self.rows: list[list[float]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock, and say what is trained."""
+        self.started = perf_counter()
+        ours, dense = _counts(pl_module)
+        shown = "input_to_hidden", "total"
+        text = ", ".join(f"{ours[key]:,} {key.replace('_', '-')} parameters (dense {dense[key]:,})" for key in shown)
+        _say(trainer, f"{self.name}: {text}")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print a line."""
+        if trainer.sanity_checking:
+            return
+        self.epochs = trainer.current_epoch + 1
+        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        parts = [f"epoch {self.epochs:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}"]
+        for split in ("train", "val"):
+            if f"{split}/loss" in values:
+                parts.append(f"{split} loss {values[f'{split}/loss']:.3f} accuracy {values[f'{split}/accuracy']:.3f}")
+        self.speeds = {key: values[f"speed/{key}"] for key in ("loader", "step") if f"speed/{key}" in values}
+        parts += [f"{key} {speed:,.0f} frames/s" for key, speed in self.speeds.items()]
+        _say(trainer, "  ".join(parts))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self.train_seconds = perf_counter() - self.started
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the folder, and say in two lines what was reached and where it is."""
+        assert isinstance(pl_module, VideoClassification)
+        confusion = pl_module.confusion
+        if confusion is None or not trainer.is_global_zero or trainer.log_dir is None:
+            return
+        folder = Path(trainer.log_dir)
+        if trainer.logger is not None:
+            trainer.logger.save()
+        matrix = confusion.cpu().numpy()
+        classes = pl_module.model.classes
+        correct, total = int(matrix.trace()), int(matrix.sum())
+        plot_confusion(matrix, classes, folder / "confusion.png", self.name)
+        pictures = ["confusion.png"]
+        metrics = folder / "metrics.csv"
+        best_epoch, val_accuracy = None, None
+        if self.epochs and metrics.is_file():
+            plot_curves(metrics, folder / "curves.png", self.name)
+            pictures.insert(0, "curves.png")
+            best_epoch, val_accuracy = _best_epoch(metrics)
+        ours, dense = _counts(pl_module)
+        write_summary(
+            RunSummary(
+                name=self.name,
+                command=self.command,
+                epochs=self.epochs,
+                train_seconds=self.train_seconds,
+                parameters=ours,
+                dense_parameters=dense,
+                seed=self.seed,
+                splits=_splits(getattr(trainer, "datamodule")),  # noqa: B009 (set by Lightning, unknown to mypy)
+                best_epoch=best_epoch,
+                test_accuracy=correct / total,
+                test_clips=total,
+                val_accuracy=val_accuracy,
+                per_class=_per_class(matrix, classes),
+                loader_fps=self.speeds.get("loader"),
+                step_fps=self.speeds.get("step"),
+                versions={name: version(name) for name in ("htzoo", "torch", "lightning", "decord", "av")},
+                machine=_machine(trainer),
+                pictures=tuple(pictures),
+            ),
+            folder / "summary.md",
+        )
+        trained = f", epoch {best_epoch} of {self.epochs}, {self.train_seconds:.0f} s of training" if self.epochs else ""
+        _say(trainer, f"{self.name}: test accuracy {correct / total:.3f} ({correct} of {total} clips){trained}")
+        _say(trainer, f"{folder}: summary.md, {', '.join(pictures)}, config.yaml, metrics.csv, checkpoints")
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 (Lightning's)
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect the probabilities of a batch."""
+        columns = torch.cat([outputs["index"][:, None].double(), outputs["probability"].double()], 1)
+        self.rows += columns.tolist()
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write ``predictions.csv``, one part a process where there are several."""
+        assert isinstance(pl_module, VideoClassification)
+        folder = Path(trainer.log_dir or ".")
+        part = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
+        output = folder / f"predictions{part}.csv"
+        clips = getattr(trainer, "datamodule").clips  # noqa: B009 (set by Lightning, unknown to mypy)
+        classes = pl_module.model.classes
+        with replacing(output) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "label", "predicted", *classes])
+            for index, *probabilities in self.rows:
+                clip = clips[int(index)]
+                predicted = classes[int(np.argmax(probabilities))]
+                writer.writerow([clip.path, classes[clip.label], predicted, *(f"{p:.6f}" for p in probabilities)])
+        _say(trainer, f"{output}: class probabilities of {len(self.rows)} clips")
+
+
+def _counts(pl_module: pl.LightningModule) -> tuple[dict[str, int], dict[str, int]]:
+    assert isinstance(pl_module, VideoClassification)
+    return count_parameters(pl_module.model), count_parameters(pl_module.model, dense=True)
+
+
+def _splits(data: VideoDataModule) -> dict[str, str]:
+    groups: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    for clip in data.clips:
+        groups[data.split_of(clip)].append(clip.group)
+    return {split: f"{len(found):,} clips, groups {min(found)} to {max(found)}" for split, found in groups.items() if found}
+
+
+def _best_epoch(metrics: Path) -> tuple[int | None, float | None]:
+    """The epoch of the lowest validation loss, counted from 1, and its validation accuracy."""
+    series = read_metrics(metrics)
+    if not series.get("val/loss"):
+        return None, None
+    epoch, _ = min(series["val/loss"], key=lambda point: point[1])
+    return int(epoch) + 1, dict(series["val/accuracy"])[epoch]
+
+
+def _per_class(matrix: np.ndarray, classes: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+    return {name: (int(matrix[k, k]), int(matrix[k].sum())) for k, name in enumerate(classes)}
+
+
+def _machine(trainer: pl.Trainer) -> str:
+    if trainer.strategy.root_device.type == "cuda":
+        return f"{trainer.world_size} x {torch.cuda.get_device_name()}"
+    processes = f"{trainer.world_size} processes, " if trainer.world_size > 1 else ""
+    return f"{processes}{os.cpu_count()} CPU cores, {platform.machine()}, {platform.system()}"
+
+
+def _say(trainer: pl.Trainer, text: str) -> None:
+    """Print above the progress bar, from one process only."""
+    if not trainer.is_global_zero:
+        return
+    bar = trainer.progress_bar_callback
+    if bar is not None and bar.is_enabled:
+        bar.print(text)
+    else:
+        print(text, flush=True)

@@ -1,0 +1,119 @@
+"""Train a :class:`~htzoo.models.VideoClassifier` to name the class of a clip."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+from htzoo.models import VideoClassifier
+
+
+class Batch(TypedDict):
+    """What a data module yields: clips (B, T, C, H, W) uint8, their lengths, labels and positions, each (B,)."""
+
+    video: Tensor
+    length: Tensor
+    label: Tensor
+    index: Tensor
+
+
+class VideoClassification(pl.LightningModule):
+    """Cross-entropy on the class of a clip; accuracy (top-1, top-k, per class) on held-out clips.
+
+    Args:
+        optimizer: makes the optimiser from the parameters.
+        schedule: learning rate over the whole run. ``one_cycle`` rises over the first 30 % and falls to almost nothing,
+            ``cosine`` only falls, ``constant`` stays.
+        top_k: also report how often the class is among the k likeliest.
+        model: arguments of :class:`~htzoo.models.VideoClassifier`.
+    """
+
+    def __init__(
+        self,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle",
+        top_k: int = 3,
+        **model: Any,
+    ) -> None:
+        super().__init__()
+        # Plain data only, so that a checkpoint loads without pickle.
+        self.save_hyperparameters(ignore=["optimizer"], logger=False)
+        self.model = VideoClassifier(**model)
+        self.optimizer = optimizer
+        self.schedule = schedule
+        count = len(self.model.classes)
+        metrics = MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(count, average="micro"),
+                f"accuracy_top{top_k}": MulticlassAccuracy(count, average="micro", top_k=min(top_k, count)),
+                "accuracy_macro": MulticlassAccuracy(count, average="macro"),
+            },
+            compute_groups=False,  # torchmetrics would let top-k share top-1's counts where the first batch agrees
+        )
+        self.train_accuracy = MulticlassAccuracy(count, average="micro")
+        self.metrics = nn.ModuleDict({"val": metrics.clone("val/"), "test": metrics.clone("test/")})
+        self.test_confusion = MulticlassConfusionMatrix(count)
+        self.confusion: Tensor | None = None
+
+    def forward(self, video: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Logits (batch, classes), see :meth:`htzoo.models.VideoClassifier.forward`."""
+        logits: Tensor = self.model(video, lengths)
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch."""
+        logits = self(batch["video"], batch["length"])
+        loss = nn.functional.cross_entropy(logits, batch["label"])
+        self.train_accuracy(logits, batch["label"])
+        size = len(logits)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log("train/accuracy", self.train_accuracy, on_step=False, on_epoch=True, batch_size=size)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count one batch of validation clips."""
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count one batch of test clips."""
+        logits = self._evaluate(batch, "test")
+        self.test_confusion.update(logits, batch["label"])
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Class probabilities (batch, classes) and the positions (batch,) of the clips that they belong to."""
+        return {"index": batch["index"], "probability": self(batch["video"], batch["length"]).softmax(-1)}
+
+    def on_test_epoch_end(self) -> None:
+        """Keep the confusion matrix (true, predicted) of all processes, and start an empty one."""
+        self.confusion = self.test_confusion.compute()
+        self.test_confusion.reset()
+
+    def _evaluate(self, batch: Batch, split: str) -> Tensor:
+        logits = self(batch["video"], batch["length"])
+        loss = nn.functional.cross_entropy(logits, batch["label"])
+        metrics = self.metrics[split]
+        metrics.update(logits, batch["label"])
+        self.log(f"{split}/loss", loss, batch_size=len(logits), sync_dist=True)
+        self.log_dict(metrics, batch_size=len(logits))
+        return logits
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimiser, and a schedule stepped every batch."""
+        optimizer = self.optimizer(self.parameters())
+        if self.schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        scheduler: torch.optim.lr_scheduler.LRScheduler
+        if self.schedule == "one_cycle":
+            scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=steps)
+        else:
+            scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,33 @@
+"""Small real videos with a frame number burnt in, and a small set of moving digits."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from htzoo.data import make_moving_digits
+
+from .helpers import KINDS, encode, numbered
+
+
+@pytest.fixture(scope="session")
+def video_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give a file of one of `KINDS`, 120 numbered frames, made once."""
+    folder = tmp_path_factory.mktemp("videos")
+
+    def make(kind: str) -> Path:
+        path = folder / kind
+        if not path.exists():
+            codec, container, options = KINDS[kind]
+            encode(path, numbered(120), codec, container, **options)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def few_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root in which the small set of moving digits is made."""
+    root = tmp_path_factory.mktemp("root")
+    make_moving_digits(root / "moving_digits", clips=1)
+    return root

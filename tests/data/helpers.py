@@ -1,0 +1,84 @@
+"""Numbered videos in many containers, and a small moving-digits module."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from htzoo.data import MovingDigits
+
+Frames = npt.NDArray[np.uint8]
+
+
+class FewDigits(MovingDigits):
+    """All groups and classes, but one clip of each: 275 clips."""
+
+    _clips_per_group = 1
+
+
+def numbered(count: int, height: int = 48, width: int = 96) -> Frames:
+    """Frames whose number is burnt in as nine white or black blocks, most significant first."""
+    frames = np.full((count, height, width, 3), 128, np.uint8)
+    block = width // 9
+    for number, frame in enumerate(frames):
+        for bit in range(9):
+            frame[:, bit * block : (bit + 1) * block] = 255 if number >> (8 - bit) & 1 else 0
+    return frames
+
+
+def numbers_in(frames: Frames) -> list[int]:
+    """Read the burnt-in numbers back."""
+    block = frames.shape[2] // 9
+    middles = [
+        frames[:, :, bit * block + block // 4 : bit * block + 3 * block // 4].mean((1, 2, 3)) for bit in range(9)
+    ]
+    return [int(number) for number in sum((middle > 127) << (8 - bit) for bit, middle in enumerate(middles))]
+
+
+def encode(path: Path, frames: Frames, codec: str, container: str, **options: str) -> Path:
+    """Write with PyAV alone, any codec and container."""
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=25, options=options)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = 400_000
+        stream.codec_context.max_b_frames = int(options.get("bf", 0))
+        for frame in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        file.mux(stream.encode(None))
+    return path
+
+
+KINDS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "h264.mp4": ("libx264", "mp4", {"g": "12", "bf": "2"}),
+    "h264.mkv": ("libx264", "matroska", {"g": "250", "bf": "3"}),
+    "vp9.webm": ("libvpx-vp9", "webm", {"g": "12", "deadline": "realtime", "cpu-used": "8"}),
+    "mpeg4.mp4": ("mpeg4", "mp4", {"g": "12", "bf": "2"}),
+    "mpeg4.avi": ("mpeg4", "avi", {"g": "12", "bf": "2"}),
+    "h264.avi": ("libx264", "avi", {"g": "12", "bf": "2"}),
+    "mpeg1.mpg": ("mpeg1video", "mpeg", {"g": "12", "bf": "2"}),
+    "mpeg1_no_b.mpg": ("mpeg1video", "mpeg", {"g": "12", "bf": "0"}),
+    "mpeg2.mpg": ("mpeg2video", "mpeg", {"g": "12", "bf": "2"}),
+}
+
+
+def batches(module: FewDigits, split: str = "train", epoch: int = 0) -> list[dict[str, Any]]:
+    loader = getattr(module, f"{split}_dataloader")()
+    loader.sampler.set_epoch(epoch)
+    return list(loader)
+
+
+def digits(root: Path, **settings: Any) -> FewDigits:
+    module = FewDigits(root=str(root), **{"num_workers": 0, "cache": False, **settings})
+    module.setup()
+    return module
+
+
+def as_process(module: FewDigits, world: int, rank: int, **more: Any) -> FewDigits:
+    device = SimpleNamespace(root_device=torch.device("cpu"))
+    module.trainer = SimpleNamespace(world_size=world, global_rank=rank, strategy=device, **more)  # type: ignore[assignment]
+    return module
