@@ -3,9 +3,9 @@
     python benchmarks/tune.py moving_digits_lstm --model.optimizer.lr 1e-4,3e-4 --model.pixel_scale 0.1,1 \
         -- --trainer.max_epochs 8
 
-Every combination is one ``htzoo fit``; what stands behind ``--`` is passed to all. A combination that was run before, with the
-same words, is read from its folder instead. The table goes to standard output, best validation loss first. Test clips play
-no part in the ranking.
+Every combination is one ``htzoo fit``; what stands behind ``--`` is passed to all. A combination that was run before,
+with the same words, is read from its folder instead. The table goes to standard output, best validation loss first.
+Test clips play no part in the ranking.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def main(words: list[str]) -> int:
         if not (folder / "done").is_file():
             logger = ["--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", str(folder)]
             logger += ["--trainer.logger.name", config, "--trainer.logger.version", ""]
-            subprocess.run(["htzoo", "fit", "--config", config, *flags, *common, *logger], check=True, stdout=sys.stderr)
+            subprocess.run(
+                ["htzoo", "fit", "--config", config, *flags, *common, *logger], check=True, stdout=sys.stderr
+            )
             (folder / "done").touch()
         with metrics.open() as file:
             epochs = [row for row in csv.DictReader(file) if row.get("val/loss")]

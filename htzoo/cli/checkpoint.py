@@ -14,7 +14,8 @@ from torch import nn
 
 def _read(path: str) -> dict[str, Any]:
     if not Path(path).is_file():
-        raise FileNotFoundError(f"ckpt_path is {path!r}, which is no file: give a checkpoint, such as RUN/checkpoints/best.ckpt")
+        example = "RUN/checkpoints/best.ckpt"
+        raise FileNotFoundError(f"ckpt_path is {path!r}, which is no file: give a checkpoint, such as {example}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
@@ -58,7 +59,7 @@ def check_checkpoint(path: str, module: nn.Module) -> None:
             )
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

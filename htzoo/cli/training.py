@@ -1,4 +1,4 @@
-"""``htzoo fit``, ``validate``, ``test`` and ``predict``: LightningCLI with names for configurations and a run folder."""
+"""``htzoo fit``, ``validate``, ``test``, ``predict``: LightningCLI with named configurations and a run folder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
 warnings.filterwarnings("ignore", message=r".*(smaller than the logging interval|does not have many workers)")
 
 import lightning.pytorch as pl  # noqa: E402
-import torch  # noqa: E402
-from jsonargparse import ActionConfigFile  # noqa: E402
+from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa: E402
 from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
 from lightning.pytorch.loggers import CSVLogger  # noqa: E402
 
-import htzoo.data.moving_digits  # noqa: E402  # the parser knows a class by its bare name once it is imported
 from htzoo import __version__  # noqa: E402
-from htzoo.cli.checkpoint import check_checkpoint, note_differences  # noqa: E402
-from htzoo.configs import find_config  # noqa: E402
 from htzoo.cli.bar import Bar  # noqa: E402
+from htzoo.cli.checkpoint import check_checkpoint, note_differences  # noqa: E402
 from htzoo.cli.memory import reuse_memory  # noqa: E402
+from htzoo.configs import find_config  # noqa: E402
+from htzoo.data.moving_digits import MovingDigits  # noqa: E402
 from htzoo.report.run import RunReport  # noqa: E402
-from htzoo.tasks import Throughput  # noqa: E402
+from htzoo.tasks import Throughput, VideoClassification  # noqa: E402
+
+# The parser knows a class by its bare name once it is imported.
+NAMED_CLASSES = (MovingDigits, VideoClassification)
 
 _RUN_FOLDER = "HTZOO_RUN_FOLDER"  # how the first process tells the others of a DDP run which folder it chose
 
@@ -39,19 +41,19 @@ _RUN_FOLDER = "HTZOO_RUN_FOLDER"  # how the first process tells the others of a 
 class ConfigByName(ActionConfigFile):
     """``--config`` that takes the name of a configuration of the package as well as a path."""
 
-    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:  # noqa: ANN401
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         """Resolve the name, then read the file."""
         try:
             path = str(find_config(values)) if isinstance(values, str) else values
         except FileNotFoundError as error:
             parser.error(str(error))
-        super().__call__(parser, cfg, path, option_string)
+        super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
 
 
 class OneLineParser(LightningArgumentParser):
     """A parser whose errors are one line."""
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message without the usage text, and exit with status 2."""
         text = " ".join(str(message).split())
         self.exit(2, f"htzoo: {text} (--help lists every option)\n")
@@ -74,7 +76,7 @@ class TrainingCLI(LightningCLI):
             args=self.words,
         )
 
-    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """A parser that knows configurations by name."""
         parser = self.parser_class(**{"dump_header": [f"htzoo=={__version__}"], **kwargs})
         parser.add_argument(
@@ -91,7 +93,7 @@ class TrainingCLI(LightningCLI):
         for name in ("classes", "frame_size"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the words given, whatever ``sys.argv`` holds."""
         self.config = parser.parse_args(args)
 
@@ -108,7 +110,7 @@ class TrainingCLI(LightningCLI):
         if path is not None:
             check_checkpoint(path, self.model)
 
-    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A trainer that logs to ``runs/NAME/TIME`` and keeps the best and the last epoch."""
         config = self.config[self.subcommand]
         name = Path(str(config.config[0])).stem if config.get("config") else "unnamed"
@@ -129,12 +131,12 @@ class TrainingCLI(LightningCLI):
             kwargs["logger"] = CSVLogger(config.trainer.default_root_dir or "runs", name, version)
         return super().instantiate_trainer(**kwargs)
 
-    def fit(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def fit(self, **kwargs: Any) -> None:
         """Train, then test the epoch of the lowest validation loss."""
         self.trainer.fit(**kwargs)
         if self.trainer.interrupted:
             raise KeyboardInterrupt
-        ckpt_path = None if self.trainer.fast_dev_run else "best"
+        ckpt_path = None if self.config.fit.trainer.fast_dev_run else "best"
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
 
 

@@ -109,7 +109,7 @@ def open_cache(
         except OSError as error:
             raise DataError(f"{clip.path} cannot be read ({error.strerror}); prepare the data set again.") from error
         chosen = uniform_indices(clip.frames, frames).tobytes()
-        digest.update(repr((str(clip.path), status.st_size, status.st_mtime_ns, chosen)).encode())
+        digest.update(repr((os.path.abspath(clip.path), status.st_size, status.st_mtime_ns, chosen)).encode())
     height, width, channels = picture
     file = folder / f"{name}_{frames}x{height}x{width}x{channels}_{digest.hexdigest()[:16]}.u8"
     return FrameCache(file, len(clips), (frames, height, width, channels))

@@ -78,13 +78,13 @@ class MovingDigits(VideoDataModule):
             return "train"
         return "val" if clip.group <= _LAST_VAL_GROUP else "test"
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401 (Lightning's)
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Draw the shifts of a training batch, where reading its indices does not wait for the device."""
         if self.augment and self.trainer is not None and self.trainer.training:
             return {**batch, "shifts": self.draw_shifts(batch["index"].tolist(), self.trainer.current_epoch)}
         return batch
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401 (Lightning's)
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Shift the clips on the device."""
         if "shifts" not in batch:
             return batch

@@ -12,8 +12,8 @@ from htzoo.formats.network import Core
 class HierarchicalTucker(ModeFormat):
     """A leaf matrix per pair of modes, joined by transfer tensors over a balanced binary dimension tree.
 
-    ``u_s[k, (i, o)_s] = sum_{p, q} G_s[k, p, q] u_left[p, (i, o)_left] u_right[q, (i, o)_right]``, and ``W`` is ``u`` at
-    the root, where k is 1. Yin et al., "Compressing Recurrent Neural Networks Using Hierarchical Tucker Tensor
+    ``u_s[k, (i, o)_s] = sum_{p, q} G_s[k, p, q] u_left[p, (i, o)_left] u_right[q, (i, o)_right]``, and ``W`` is ``u``
+    at the root, where k is 1. Yin et al., "Compressing Recurrent Neural Networks Using Hierarchical Tucker Tensor
     Decomposition", arXiv 2005.04366. For five modes the tree is ((1, 2), (3, (4, 5))), the one that reproduces the
     published counts.
 

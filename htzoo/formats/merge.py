@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +14,23 @@ from torch import Tensor
 from htzoo.formats.network import Network
 
 Edges = tuple[str, ...]
+
+
+class PairwiseOrder(NamedTuple):
+    """In which order to contract, and what it takes.
+
+    Args:
+        steps: (left, right, equation) of every contraction of two; the positions count the tensors still there, and the
+            result goes to the end.
+        edges: axes of the last tensor.
+        multiply_adds: of all steps.
+        written: numbers written by all steps.
+    """
+
+    steps: tuple[tuple[int, int, str], ...]
+    edges: Edges
+    multiply_adds: int
+    written: int
 
 
 def merge(operands: Sequence[Tensor], edges: Sequence[Edges], result: Edges) -> Tensor:
@@ -26,64 +44,52 @@ def merge(operands: Sequence[Tensor], edges: Sequence[Edges], result: Edges) -> 
     Returns:
         A tensor with the axes ``result``. A single operand comes back as a permuted view.
     """
-    shapes = tuple(tuple(tensor.shape) for tensor in operands)
-    steps, labels = _pairwise_order(tuple(edges), shapes, result)
+    sizes = {edge: size for labels, tensor in zip(edges, operands) for edge, size in zip(labels, tensor.shape)}
+    order = merge_order(sizes, edges, result)
     pool = list(operands)
-    for left, right, equation in steps:
+    for left, right, equation in order.steps:
         b, a = pool.pop(right), pool.pop(left)  # left < right
         pool.append(torch.einsum(equation, a, b))
-    return pool[0].permute([labels.index(edge) for edge in result])
+    return pool[0].permute([order.edges.index(edge) for edge in result])
 
 
-def merge_cost(sizes: Mapping[str, int], edges: Sequence[Edges], result: Edges) -> tuple[int, int, int]:
-    """What :func:`merge` takes: (multiply-adds, numbers written, pairwise steps)."""
+def merge_order(sizes: Mapping[str, int], edges: Sequence[Edges], result: Iterable[str]) -> PairwiseOrder:
+    """How :func:`merge` contracts tensors with these axes."""
     shapes = tuple(tuple(sizes[edge] for edge in labels) for labels in edges)
-    adds = written = 0
-    pool = list(edges)
-    steps, _ = _pairwise_order(tuple(edges), shapes, result)
-    for left, right, _ in steps:
-        b, a = pool.pop(right), pool.pop(left)
-        pool.append(_kept(a, b, pool, result))
-        adds += math.prod(sizes[edge] for edge in {*a, *b})
-        written += math.prod(sizes[edge] for edge in pool[-1])
-    return adds, written, len(steps)
+    return _greedy_order(tuple(edges), shapes, frozenset(result))
 
 
-def _kept(a: Edges, b: Edges, others: Sequence[Edges], result: Edges) -> Edges:
-    needed = {*result, *(edge for labels in others for edge in labels)}
-    return tuple(edge for edge in dict.fromkeys((*a, *b)) if edge in needed)
+@lru_cache(maxsize=16384)
+def _greedy_order(
+    edges: tuple[Edges, ...], shapes: tuple[tuple[int, ...], ...], result: frozenset[str]
+) -> PairwiseOrder:
+    """Always the pair whose product grows the pool least, then costs least."""
+    sizes = {edge: size for labels, shape in zip(edges, shapes) for edge, size in zip(labels, shape)}
 
-
-@lru_cache(maxsize=4096)
-def _pairwise_order(
-    edges: tuple[Edges, ...], shapes: tuple[tuple[int, ...], ...], result: Edges
-) -> tuple[tuple[tuple[int, int, str], ...], Edges]:
-    """Greedy order: always the pair whose product grows the pool least, then costs least."""
-    sizes: dict[str, int] = {}
-    for labels, shape in zip(edges, shapes, strict=True):
-        sizes.update(zip(labels, shape, strict=True))
-
-    def numbers(labels: Edges) -> int:
+    def numbers(labels: Iterable[str]) -> int:
         return math.prod(sizes[edge] for edge in labels)
 
     pool = list(edges)
     steps = []
+    multiply_adds = written = 0
     while len(pool) > 1:
-        best: tuple[tuple[int, int], int, int, Edges] | None = None
+        choices = []
         for left, right in combinations(range(len(pool)), 2):
             a, b = pool[left], pool[right]
-            kept = _kept(a, b, [labels for k, labels in enumerate(pool) if k not in (left, right)], result)
-            cost = (numbers(kept) - numbers(a) - numbers(b), math.prod(sizes[edge] for edge in {*a, *b}))
-            if best is None or cost < best[0]:
-                best = (cost, left, right, kept)
-        assert best is not None
-        _, left, right, kept = best
+            needed = result.union(*(labels for k, labels in enumerate(pool) if k not in (left, right)))
+            union = dict.fromkeys((*a, *b))
+            kept = tuple(edge for edge in union if edge in needed)
+            cost = numbers(union)
+            choices.append((numbers(kept) - numbers(a) - numbers(b), cost, left, right, kept))
+        _, cost, left, right, kept = min(choices)
         b, a = pool.pop(right), pool.pop(left)
         letters = {edge: chr(ord("a") + k) for k, edge in enumerate(dict.fromkeys((*a, *b)))}
         sides = ["".join(letters[edge] for edge in labels) for labels in (a, b, kept)]
         steps.append((left, right, f"{sides[0]},{sides[1]}->{sides[2]}"))
         pool.append(kept)
-    return tuple(steps), pool[0]
+        multiply_adds += cost
+        written += numbers(kept)
+    return PairwiseOrder(tuple(steps), pool[0], multiply_adds, written)
 
 
 def to_dense(network: Network, cores: Sequence[Tensor]) -> Tensor:

@@ -62,9 +62,7 @@ class Network:
 
     @cached_property
     def _holders(self) -> dict[str, frozenset[int]]:
-        return {
-            edge: frozenset(k for k, core in enumerate(self.cores) if edge in core.edges) for edge in self.sizes
-        }
+        return {edge: frozenset(k for k, core in enumerate(self.cores) if edge in core.edges) for edge in self.sizes}
 
     def holders(self, edge: str) -> frozenset[int]:
         """Positions of the cores that carry ``edge``."""

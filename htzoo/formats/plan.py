@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import count
 from typing import NamedTuple
 
-from htzoo.formats.merge import Edges, merge_cost
+from htzoo.formats.merge import Edges, merge_order
 from htzoo.formats.network import Network
 
 
@@ -24,8 +24,8 @@ from htzoo.formats.network import Network
 class Machine:
     """The few constants of the cost model, per second, for float32.
 
-    They need only be right within a factor of two: they settle how many multiply-adds one byte of memory traffic, or one
-    more kernel, is worth.
+    They need only be right within a factor of two: they settle how many multiply-adds one byte of memory traffic, or
+    one more kernel, is worth.
     """
 
     multiply_adds: float
@@ -80,30 +80,30 @@ def plan(network: Network, rows: int, *, input_gradient: bool = False, machine: 
         machine: constants of the cost model.
     """
     everything = frozenset(range(len(network.cores)))
-    groups = _groups(network)
+    groups = sorted((_group(network, members, machine) for members in _members(network)), key=lambda g: -len(g.members))
+    goal = _State(everything, network.outputs)
     tie = count()  # equal costs are settled by age, never by comparing plans
     queue: list[tuple[float, int, _State, tuple[Product, ...], tuple[int, ...] | None]] = []
     heapq.heappush(queue, (0.0, next(tie), _State(frozenset(), network.inputs), (), None))
-    done: set[_State] = set()
+    shortest: dict[_State, float] = {}
     while queue:
         seconds, _, state, products, permutation = heapq.heappop(queue)
-        if state in done:
-            continue
-        done.add(state)
-        if state == _State(everything, network.outputs):
+        if state == goal:
             return Plan(products, permutation, seconds)
-        if state.absorbed == everything:
-            reorder = tuple(state.layout.index(edge) for edge in network.outputs)
-            cost = seconds + _copy_seconds(rows * network.out_features, machine)
-            heapq.heappush(queue, (cost, next(tie), _State(everything, network.outputs), products, reorder))
-            continue
+        if seconds > shortest.get(state, math.inf):
+            continue  # reached more cheaply since
         for group in groups:
             for product, layout in _links(network, state, group):
                 gradient = bool(products) or input_gradient
-                cost = seconds + _seconds(network, state.layout, product, rows, gradient, machine)
-                after = _State(state.absorbed | group, layout)
-                if after not in done:
-                    heapq.heappush(queue, (cost, next(tie), after, (*products, product), None))
+                cost = seconds + group.seconds + _seconds(network, state.layout, product, rows, gradient, machine)
+                after, reorder = _State(state.absorbed | group.members, layout), None
+                if after.absorbed == everything and layout != network.outputs:
+                    after, reorder = goal, tuple(layout.index(edge) for edge in network.outputs)
+                    cost += 2 * _copy_seconds(rows * network.out_features, machine)
+                # The largest group comes first, so that the goal's cost soon bounds what is worth a look.
+                if cost < min(shortest.get(after, math.inf), shortest.get(goal, math.inf)):
+                    shortest[after] = cost
+                    heapq.heappush(queue, (cost, next(tie), after, (*products, product), reorder))
     raise AssertionError("a connected network has a chain")
 
 
@@ -112,7 +112,25 @@ class _State(NamedTuple):
     layout: Edges
 
 
-def _groups(network: Network) -> list[frozenset[int]]:
+class _Group(NamedTuple):
+    """Cores that may be merged: their edges, those that the merged tensor keeps, and the time that merging takes."""
+
+    members: frozenset[int]
+    edges: frozenset[str]
+    open_edges: Edges
+    seconds: float
+
+
+def _group(network: Network, members: frozenset[int], machine: Machine) -> _Group:
+    edges = [network.cores[k].edges for k in sorted(members)]
+    kept = network.open_edges(members)
+    order = merge_order(network.sizes, edges, kept)
+    arithmetic = order.multiply_adds / machine.multiply_adds + 8 * order.written / machine.bytes_moved
+    seconds = 3 * (arithmetic + 3 * len(order.steps) * machine.kernel)  # forward, and backward at twice the price
+    return _Group(members, frozenset().union(*edges), kept, seconds)
+
+
+def _members(network: Network) -> list[frozenset[int]]:
     """Sets of cores worth merging: joined to each other, and over neighbouring input modes."""
     neighbours = [
         frozenset().union(*(network.holders(edge) for edge in core.edges)) - {k} for k, core in enumerate(network.cores)
@@ -122,7 +140,9 @@ def _groups(network: Network) -> list[frozenset[int]]:
     while border:
         border = {group | {k} for group in border for member in group for k in neighbours[member] - group} - found
         found |= border
-    return [group for group in found if _is_run(network, group, network.inputs) and _is_run(network, group, network.outputs)]
+    return [
+        group for group in found if all(_is_run(network, group, modes) for modes in (network.inputs, network.outputs))
+    ]
 
 
 def _is_run(network: Network, group: frozenset[int], modes: Edges) -> bool:
@@ -130,38 +150,39 @@ def _is_run(network: Network, group: frozenset[int], modes: Edges) -> bool:
     return not held or held[-1] - held[0] == len(held) - 1
 
 
-def _links(network: Network, state: _State, group: frozenset[int]) -> Iterator[tuple[Product, Edges]]:
+def _links(network: Network, state: _State, group: _Group) -> Iterator[tuple[Product, Edges]]:
     """Ways to absorb ``group`` from ``state``, each with the layout that it leaves."""
     absorbed, layout = state
-    if group & absorbed:
+    if group.members & absorbed:
         return
-    held = {edge for k in group for edge in network.cores[k].edges}
-    contracted = tuple(edge for edge in layout if edge in held)
+    contracted = tuple(edge for edge in layout if edge in group.edges)
     if not contracted:
         return
-    if any(network.holders(edge) - absorbed - group for edge in contracted):
+    if any(network.holders(edge) - absorbed - group.members for edge in contracted):
         return  # an edge that a third core still needs would have to be kept: no plain matrix product
-    new = [edge for edge in network.open_edges(group) if edge not in contracted]
+    new = [edge for edge in group.open_edges if edge not in contracted]
     modes = tuple(edge for edge in network.outputs if edge in new)
     ranks = tuple(edge for edge in new if edge not in modes)
     positions = [layout.index(edge) for edge in contracted]
     kept = tuple(k for k in range(len(layout)) if k not in positions)
-    orders = [(layout, None)] if positions[-1] - positions[0] == len(positions) - 1 else []
+    orders: list[tuple[Edges, tuple[int, ...] | None]] = (
+        [(layout, None)] if positions[-1] - positions[0] == len(positions) - 1 else []
+    )
     if positions[-1] != len(layout) - 1:
-        permutation = (*kept, *positions)
-        orders.append((tuple(layout[k] for k in permutation), permutation))
+        moved = (*kept, *positions)
+        orders.append((tuple(layout[k] for k in moved), moved))
     for order, permutation in orders:
         first = order.index(contracted[0])
         before, after = order[:first], order[first + len(contracted) :]
         for axes in {(*modes, *ranks), (*ranks, *modes)}:
             product = Product(
-                tuple(sorted(group)), contracted, axes, permutation, network.size(before), network.size(after)
+                tuple(sorted(group.members)), contracted, axes, permutation, network.size(before), network.size(after)
             )
             yield product, (*before, *axes, *after)
 
 
 def _seconds(network: Network, layout: Edges, product: Product, rows: int, gradient: bool, machine: Machine) -> float:
-    """Predicted time of one link, forward and backward, the merging of its cores included."""
+    """Predicted time of one link, forward and backward, the merging of its cores not included."""
     inner, outer = network.size(product.contracted), network.size(product.new)
     batch = rows * product.before
     width = product.after if product.after > 1 else outer  # innermost axis of the product
@@ -169,15 +190,15 @@ def _seconds(network: Network, layout: Edges, product: Product, rows: int, gradi
     multiply_adds = batch * product.after * inner * outer * padded
     read, written = batch * product.after * inner, batch * product.after * outer
     products = 3 if gradient else 2  # forward, gradient of the matrix, gradient of the running tensor
-    seconds = products * (multiply_adds / machine.multiply_adds + 4 * (read + written) / machine.bytes_moved + machine.kernel)
+    seconds = products * (
+        multiply_adds / machine.multiply_adds + 4 * (read + written) / machine.bytes_moved + machine.kernel
+    )
     if product.after > 1:
         seconds += products * batch * machine.small_product
-        seconds += 8 * batch * inner * outer / machine.bytes_moved  # gradients of the matrix, one a batch, to be added up
+        # Every product of the batch has a gradient of the matrix of its own, and these are added up.
+        seconds += 8 * batch * inner * outer / machine.bytes_moved
     if product.permutation is not None:
         seconds += 2 * _copy_seconds(rows * network.size(layout), machine)
-    edges = [network.cores[k].edges for k in product.group]
-    adds, numbers, steps = merge_cost(network.sizes, edges, (*product.contracted, *product.new))
-    seconds += 3 * (adds / machine.multiply_adds + 8 * numbers / machine.bytes_moved + 3 * steps * machine.kernel)
     return seconds
 
 

@@ -6,6 +6,7 @@ import difflib
 
 import timm
 import torch
+from timm.data import resolve_model_data_config  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
 
@@ -27,10 +28,11 @@ class Backbone(nn.Module):
         super().__init__()
         if not timm.is_model(name.partition(".")[0]):
             near = difflib.get_close_matches(name, timm.list_models(), n=3)
-            raise ValueError(f"backbone is {name!r}, which timm does not know: near names are {', '.join(near) or 'none'}")
+            hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() has the names"
+            raise ValueError(f"backbone is {name!r}, which timm does not know: {hint}")
         self.network = timm.create_model(name, pretrained=pretrained, num_classes=0)
-        config = timm.data.resolve_model_data_config(self.network)
-        self.num_features: int = self.network.head_hidden_size
+        config = resolve_model_data_config(self.network)  # type: ignore[no-untyped-call]
+        self.num_features = int(self.network.head_hidden_size)  # type: ignore[arg-type]
         self.input_size: tuple[int, int] = config["input_size"][1:]
         self.register_buffer("mean", 255 * torch.tensor(config["mean"]).reshape(-1, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(config["std"]).reshape(-1, 1, 1), persistent=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from htzoo.formats import Format, format_from_dict
 from htzoo.models.pixels import PixelScaling, scale_pixels
@@ -102,7 +102,7 @@ class VideoClassifier(nn.Module):
         if self.training and self.input_dropout:
             mask = nn.functional.dropout(torch.ones_like(features[:, :1]), self.input_dropout)
             features = features * mask
-        sequence = features
+        sequence: Tensor | PackedSequence = features
         if lengths is not None:
             sequence = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
         _, (h_n, _) = self.lstm(sequence)

@@ -17,8 +17,8 @@ class LSTM(nn.Module):
     """Drop-in for :class:`torch.nn.LSTM` whose weights are tensor networks.
 
     The gates stand in PyTorch's order (input, forget, cell, output) and count as one weight, so a format's first output
-    mode carries them. All frames pass the input-to-hidden weight in one product, before the recurrence. There is one bias
-    vector a layer and direction (PyTorch's two are added before use and have one sum).
+    mode carries them. All frames pass the input-to-hidden weight in one product, before the recurrence. There is one
+    bias vector a layer and direction (PyTorch's two are added before use and have one sum).
 
     Inputs, outputs and states have the shapes of :class:`torch.nn.LSTM`, :class:`PackedSequence` and a single unbatched
     sequence included.
@@ -39,6 +39,8 @@ class LSTM(nn.Module):
     Raises:
         ValueError: a format does not fit the sizes, or dropout is not a probability.
     """
+
+    weight_hh_l0: Weight
 
     def __init__(
         self,
@@ -99,9 +101,7 @@ class LSTM(nn.Module):
                 bias.zero_()
                 bias[self.hidden_size : 2 * self.hidden_size] = 1
 
-    def forward(
-        self, x: Tensor | PackedSequence, state: State | None = None
-    ) -> tuple[Tensor | PackedSequence, State]:
+    def forward(self, x: Tensor | PackedSequence, state: State | None = None) -> tuple[Tensor | PackedSequence, State]:
         """Run the sequence.
 
         Args:
@@ -180,7 +180,7 @@ def _recur(
     """The recurrence of one layer and direction.
 
     Args:
-        gates: input part of the pre-activations, of shape (rows, 4 * hidden), rows sorted by time, long sequences first.
+        gates: input part of the pre-activations (rows, 4 * hidden), rows sorted by time, long sequences first.
         batch_sizes: how many sequences are still running at every time.
         h: initial hidden state (batch, hidden).
         c: initial cell state (batch, hidden).
@@ -191,7 +191,7 @@ def _recur(
         Hidden states (rows, hidden) in the order of ``gates``, and the last hidden and cell state (batch, hidden).
     """
     h_0, c_0 = h, c
-    steps = list(gates.split(batch_sizes))
+    steps = torch.split(gates, batch_sizes)
     times = range(len(steps))
     running = batch_sizes[-1] if reverse else batch_sizes[0]
     h, c = h_0[:running], c_0[:running]

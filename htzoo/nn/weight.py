@@ -71,4 +71,5 @@ class Weight(nn.Module):
 
     def extra_repr(self) -> str:
         """Shown when the module is printed."""
-        return f"{self.network.out_features}x{self.network.in_features}, {self.format}, {self.num_parameters:,} parameters"
+        size = f"{self.network.out_features} x {self.network.in_features}"
+        return f"{size}, {self.format}, {self.num_parameters:,} parameters"

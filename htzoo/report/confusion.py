@@ -38,7 +38,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], output: Path, tit
     font = min(10.0, 72 * cell * 0.62)
     with shared_look():
         # At least 4 inches, that the title of a two-class matrix does not hang over.
-        side = max(size * cell, 4.0)
+        side = max(size * cell, 4.0)  # inches
         figure = new_figure(side + 2.6, side + 1.8)
         axes = figure.add_subplot()
         # Cells without a clip are white and the palest blue is well apart from it: single mistakes stay visible.
@@ -47,12 +47,13 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], output: Path, tit
         for row in np.flatnonzero(clips == 0):
             axes.axhspan(float(row) - 0.5, float(row) + 0.5, color=PALE, linewidth=0)
         if size <= _MOST_WITH_COUNTS:
-            _write_counts(axes, counts, share, font)
-        _label(axes, classes, clips, font)
+            _write_counts(axes, counts, share, font, side / size)
+        _label(axes, classes, clips, font, side / size)
         axes.set_title(f"{title}\n{_accuracy_text(counts)}", pad=12)
-        bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, aspect=30)
+        # Inside the axes' own frame of reference: exactly as high as the matrix.
+        bar = figure.colorbar(image, cax=axes.inset_axes((1.02, 0.0, 0.025, 1.0)))
         bar.set_label("share of the clips of the true class")
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.ax.spines[:].set_visible(False)
         save_figure(figure, output)
 
 
@@ -71,20 +72,23 @@ def _accuracy_text(counts: np.ndarray) -> str:
     return f"accuracy {correct / total:.3f} ({correct:,} of {total:,} clips)" if total else "no clips"
 
 
-def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray, font: float) -> None:
+def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray, font: float, cell: float) -> None:
     for row, column in np.argwhere(counts > 0):
         text = f"{counts[row, column]:,}"
         colour = "white" if share[row, column] > 0.5 else "black"
-        # A long number gets a smaller font, so that it stays in its cell.
-        fitted = min(font, font * 4.5 / len(text))
+        # A long number gets a smaller font, so that it stays in its cell; a digit is 0.64 of the font size wide.
+        fitted = min(font, 0.8 * 72 * cell / (0.64 * len(text)))
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=fitted)
 
 
-def _label(axes: Axes, classes: Sequence[str], clips: np.ndarray, font: float) -> None:
+def _label(axes: Axes, classes: Sequence[str], clips: np.ndarray, font: float, cell: float) -> None:
     places = np.arange(len(classes))
     names = [f"{name}  ({count:,})" for name, count in zip(classes, clips, strict=True)]
     axes.set_yticks(places, names, fontsize=font)
-    if len(classes) <= _MOST_WITH_COUNTS:
+    widest = max(map(len, classes)) * 0.62 * font / 72  # inches, about
+    if widest < 0.9 * cell:
+        axes.set_xticks(places, classes, fontsize=font)
+    elif len(classes) <= _MOST_WITH_COUNTS:
         axes.set_xticks(places, classes, fontsize=font, rotation=45, ha="right", rotation_mode="anchor")
     else:
         axes.set_xticks(places, classes, fontsize=font, rotation=90)

@@ -43,11 +43,13 @@ def plot_curves(metrics: Path, output: Path, title: str) -> None:
     ]
     if not panels:
         raise ValueError(f"{metrics} has no loss, accuracy or learning rate to draw")
+    trained = [loss["train"], loss["val"], accuracy["train"], accuracy["val"], *rates.values()]
+    epochs = sorted(epoch for series in trained for epoch, _ in series) or [0.0]
     best = min(loss["val"], key=lambda point: point[1])[0] if loss["val"] else None
 
     heights = [_PANEL_HEIGHTS[name] for name in panels]
     with shared_look():
-        figure = new_figure(8.0, sum(heights) + 0.9)
+        figure = new_figure(8.5, sum(heights) + 0.9)
         figure.suptitle(title)
         grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
         axes: dict[str, Axes] = dict(zip(panels, grid[:, 0], strict=True))
@@ -59,21 +61,20 @@ def plot_curves(metrics: Path, output: Path, title: str) -> None:
             if top3:
                 _draw(axes["accuracy"], top3, ORANGE, "validation, top 3", style=":")
             if accuracy["test"]:
-                _draw_test(axes["accuracy"], accuracy["test"][-1][1], [accuracy["train"], accuracy["val"], *loss.values()])
+                _draw_test(axes["accuracy"], accuracy["test"][-1][1], epochs[-1])
             axes["accuracy"].set_ylabel("accuracy")
         if "rate" in axes:
             _draw_rates(axes["rate"], rates, best)
         for panel in ("loss", "accuracy"):
             if panel in axes:
                 # Above the panel, where no curve can run under it.
-                axes[panel].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderpad=0.2, columnspacing=1.4)
+                axes[panel].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderaxespad=0.2)
+                axes[panel].margins(y=0.08)
         bottom = axes[panels[-1]]
         bottom.set_xlabel("epoch (counted from 0)")
         bottom.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        epochs = [epoch for name in (loss, accuracy, rates) for key, s in name.items() if key != "test" for epoch, _ in s]
-        if len(set(epochs)) <= 1:  # one epoch has no width of its own
-            middle = epochs[0] if epochs else 0.0
-            bottom.set_xlim(middle - 0.5, middle + 0.5)
+        if epochs[0] == epochs[-1]:  # one epoch has no width of its own
+            bottom.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
         figure.align_ylabels()
         save_figure(figure, output)
 
@@ -103,15 +104,12 @@ def _draw_parts(axes: Axes, parts: dict[str, Series], best: float | None) -> Non
     axes.axvline(best, color=GREY, linestyle="--", linewidth=1.0, zorder=1)
     value = dict(parts["val"]).get(best)
     if value is not None:
-        label = f"epoch {best:g}: {value:.3f}"
-        axes.plot(
-            [best], [value], "o", color=ORANGE, markersize=9, markeredgecolor=INK, label=label, zorder=4, linestyle="none"
-        )
+        label = f"best, epoch {best:g}: {value:.3f}"
+        axes.plot([best], [value], "o", color=ORANGE, markersize=9, markeredgecolor=INK, label=label, zorder=4)
 
 
-def _draw_test(axes: Axes, accuracy: float, others: list[Series]) -> None:
-    """Draw the test accuracy as a level with a star at its right end."""
-    last = max((series[-1][0] for series in others if series), default=0.0)
+def _draw_test(axes: Axes, accuracy: float, last: float) -> None:
+    """Draw the test accuracy as a level with a star at the last epoch."""
     axes.axhline(accuracy, color=GREEN, linewidth=1.0, linestyle="-.", zorder=1)
     label = f"test: {accuracy:.3f}"
     axes.plot([last], [accuracy], "*", color=GREEN, markersize=15, markeredgecolor="white", label=label, zorder=5)
@@ -124,6 +122,7 @@ def _draw_rates(axes: Axes, rates: dict[str, Series], best: float | None) -> Non
     if best is not None:
         axes.axvline(best, color=GREY, linestyle="--", linewidth=1.0, zorder=1)
     axes.set_ylabel("learning\nrate")
+    axes.margins(y=0.15)
     axes.set_ylim(bottom=0.0)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -20,7 +20,8 @@ INK = "#222222"
 GREY = "#767676"
 PALE = "#E6E6E6"
 
-_STYLE: dict[str, Any] = {
+# Any, for matplotlib types the keys as a long Literal in some versions and as str in others.
+_STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
     "axes.grid": True,
@@ -36,8 +37,11 @@ _STYLE: dict[str, Any] = {
     "font.size": 10,
     "grid.color": PALE,
     "grid.linewidth": 0.8,
+    "legend.columnspacing": 1.4,
     "legend.fontsize": 10,
     "legend.frameon": False,
+    "legend.handlelength": 1.5,
+    "legend.handletextpad": 0.5,
     "lines.linewidth": 1.8,
     "savefig.dpi": 150,
     "text.color": INK,

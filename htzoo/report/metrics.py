@@ -16,7 +16,7 @@ def read_metrics(path: Path) -> dict[str, list[tuple[float, float]]]:
 
     - Cells that are blank or no number are skipped.
     - A metric logged several times in an epoch gives the mean of that epoch.
-    - A run that was resumed goes back to an earlier epoch; what the abandoned part had written from there on is dropped.
+    - A run that was resumed goes back to an earlier epoch; what was written before, from that epoch on, is dropped.
     - Rows without an epoch (the learning rate monitor writes such) belong to the epoch of the next row that has one.
 
     Args:

@@ -13,6 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
 
 from htzoo.data import VideoDataModule
 from htzoo.models import count_parameters
@@ -112,7 +113,9 @@ class RunReport(pl.Callback):
             ),
             folder / "summary.md",
         )
-        trained = f", epoch {best_epoch} of {self.epochs}, {self.train_seconds:.0f} s of training" if self.epochs else ""
+        trained = (
+            f", best epoch {best_epoch} of {self.epochs}, {self.train_seconds:.0f} s of training" if self.epochs else ""
+        )
         _say(trainer, f"{self.name}: test accuracy {correct / total:.3f} ({correct} of {total} clips){trained}")
         _say(trainer, f"{folder}: summary.md, {', '.join(pictures)}, config.yaml, metrics.csv, checkpoints")
 
@@ -120,8 +123,8 @@ class RunReport(pl.Callback):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401 (Lightning's)
-        batch: Any,  # noqa: ANN401
+        outputs: Any,
+        batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -156,7 +159,9 @@ def _splits(data: VideoDataModule) -> dict[str, str]:
     groups: dict[str, list[int]] = {"train": [], "val": [], "test": []}
     for clip in data.clips:
         groups[data.split_of(clip)].append(clip.group)
-    return {split: f"{len(found):,} clips, groups {min(found)} to {max(found)}" for split, found in groups.items() if found}
+    return {
+        split: f"{len(found):,} clips, groups {min(found)} to {max(found)}" for split, found in groups.items() if found
+    }
 
 
 def _best_epoch(metrics: Path) -> tuple[int | None, float | None]:
@@ -184,7 +189,7 @@ def _say(trainer: pl.Trainer, text: str) -> None:
     if not trainer.is_global_zero:
         return
     bar = trainer.progress_bar_callback
-    if bar is not None and bar.is_enabled:
+    if isinstance(bar, TQDMProgressBar) and bar.is_enabled:
         bar.print(text)
     else:
         print(text, flush=True)

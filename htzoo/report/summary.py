@@ -79,7 +79,9 @@ class RunSummary:
         if total != self.test_clips:
             raise ValueError(f"per_class has {total} clips, test_clips is {self.test_clips}")
         if self.test_accuracy is not None and total and abs(correct / total - self.test_accuracy) > 5e-4:
-            raise ValueError(f"per_class gives accuracy {correct / total:.4f}, test_accuracy is {self.test_accuracy:.4f}")
+            raise ValueError(
+                f"per_class gives accuracy {correct / total:.4f}, test_accuracy is {self.test_accuracy:.4f}"
+            )
 
 
 def write_summary(summary: RunSummary, output: Path) -> None:

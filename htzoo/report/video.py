@@ -54,7 +54,9 @@ def plot_clips(clips: Sequence[tuple[str, np.ndarray]], output: Path, title: str
                     picture, cmap="gray", vmin=0, vmax=255, extent=(left, left + _aspect(frames), top + 1.0, top)
                 )
                 axes.add_patch(
-                    Rectangle((left, top), _aspect(frames), 1.0, fill=False, edgecolor=GREY, linewidth=0.5, clip_on=False)
+                    Rectangle(
+                        (left, top), _aspect(frames), 1.0, fill=False, edgecolor=GREY, linewidth=0.5, clip_on=False
+                    )
                 )
         axes.set(xlim=(0.0, width), ylim=(height, 0.0), aspect="equal")
         axes.set_axis_off()

@@ -12,9 +12,9 @@ import torch
 class Throughput(pl.Callback):
     """Logs frames per second of the loader and of the training step, every epoch.
 
-    ``speed/loader`` is frames divided by the time between the end of a step and the start of the next: what the loop spends
-    on waiting for a batch, moving it to the device and augmenting it. ``speed/step`` is frames divided by the time in the
-    steps (forward, backward, optimiser). The lower of the two is what binds training.
+    ``speed/loader`` is frames divided by the time between the end of a step and the start of the next: what the loop
+    spends on waiting for a batch, moving it to the device and augmenting it. ``speed/step`` is frames divided by the
+    time in the steps (forward, backward, optimiser). The lower of the two is what binds training.
     """
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -23,7 +23,9 @@ class Throughput(pl.Callback):
         self.waiting = self.stepping = 0.0
         self.mark = perf_counter()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """The batch is here: waiting ends."""
         self.waiting += self._lap(pl_module.device)
 

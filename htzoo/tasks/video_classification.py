@@ -58,7 +58,8 @@ class VideoClassification(pl.LightningModule):
             compute_groups=False,  # torchmetrics would let top-k share top-1's counts where the first batch agrees
         )
         self.train_accuracy = MulticlassAccuracy(count, average="micro")
-        self.metrics = nn.ModuleDict({"val": metrics.clone("val/"), "test": metrics.clone("test/")})
+        self.val_metrics = metrics.clone("val/")
+        self.test_metrics = metrics.clone("test/")
         self.test_confusion = MulticlassConfusionMatrix(count)
         self.confusion: Tensor | None = None
 
@@ -79,11 +80,11 @@ class VideoClassification(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch of validation clips."""
-        self._evaluate(batch, "val")
+        self._evaluate(batch, "val", self.val_metrics)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch of test clips."""
-        logits = self._evaluate(batch, "test")
+        logits = self._evaluate(batch, "test", self.test_metrics)
         self.test_confusion.update(logits, batch["label"])
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -95,10 +96,9 @@ class VideoClassification(pl.LightningModule):
         self.confusion = self.test_confusion.compute()
         self.test_confusion.reset()
 
-    def _evaluate(self, batch: Batch, split: str) -> Tensor:
-        logits = self(batch["video"], batch["length"])
+    def _evaluate(self, batch: Batch, split: str, metrics: MetricCollection) -> Tensor:
+        logits: Tensor = self(batch["video"], batch["length"])
         loss = nn.functional.cross_entropy(logits, batch["label"])
-        metrics = self.metrics[split]
         metrics.update(logits, batch["label"])
         self.log(f"{split}/loss", loss, batch_size=len(logits), sync_dist=True)
         self.log_dict(metrics, batch_size=len(logits))
