@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,26 +17,27 @@ def _read(path: str) -> dict[str, Any]:
         raise FileNotFoundError(f"ckpt_path is {path!r}, which is no file: give a checkpoint, such as {example}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # whatever the reader stumbles over in a file of another kind
         raise ValueError(f"ckpt_path is {path!r}, which is not a checkpoint of htzoo, or is damaged") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(f"ckpt_path is {path!r}, which is not a checkpoint of htzoo: it has no state_dict")
     return content
 
 
-def note_differences(path: str, asked: Mapping[str, Any]) -> None:
+def note_differences(path: str, asked: Mapping[str, Any], linked: Collection[str]) -> None:
     """Say on standard error where the configuration differs from what the checkpoint was trained with; it wins.
 
     Args:
         path: the checkpoint.
         asked: arguments of the task, as configured.
+        linked: arguments that follow from the data, and are not known yet.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not a checkpoint.
     """
     saved = _read(path).get("hyper_parameters", {})
-    for key in sorted(saved.keys() & asked.keys()):
+    for key in sorted((saved.keys() & asked.keys()) - set(linked)):
         if _plain(saved[key]) != _plain(asked[key]):
             print(f"htzoo: note: {key} is {asked[key]} as asked, and was {saved[key]} in {path}", file=sys.stderr)
 

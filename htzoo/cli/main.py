@@ -68,23 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        return _fail(_sentence(error), 1)
+        from htzoo.cli.errors import sentence
+
+        return _fail(sentence(error), 1)
     return 0
 
 
 def _fail(text: str, status: int) -> int:
     print(f"htzoo: {text}", file=sys.stderr)
     return status
-
-
-def _sentence(error: Exception) -> str:
-    """What to tell the user: the message alone where it was written for people, else the kind of error too."""
-    text = str(error).strip()
-    if "Original Traceback" in text:  # raised in a worker of a DataLoader: its last line is the worker's own message
-        text = text.splitlines()[-1].partition(": ")[2]
-    if isinstance(error, ValueError | OSError) or type(error).__module__.startswith("htzoo."):
-        return text
-    return f"{type(error).__name__}: {text} (run again with --debug for the traceback)"
 
 
 def console() -> None:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 # Set before Lightning is imported: nothing below may print what is of no use to the user.
 warnings.filterwarnings("ignore", message=".*is deprecated", module=r"(lightning|jsonargparse|torch)\b")
 warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
-warnings.filterwarnings("ignore", message=r".*(smaller than the logging interval|does not have many workers)")
+warnings.filterwarnings("ignore", message=r".*(smaller than the logging interval|does not have many workers|callbacks used to create the checkpoint)")
 
 import lightning.pytorch as pl  # noqa: E402
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa: E402
@@ -26,8 +26,9 @@ from lightning.pytorch.loggers import CSVLogger  # noqa: E402
 from htzoo import __version__  # noqa: E402
 from htzoo.cli.bar import Bar  # noqa: E402
 from htzoo.cli.checkpoint import check_checkpoint, note_differences  # noqa: E402
+from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.memory import reuse_memory  # noqa: E402
-from htzoo.configs import find_config  # noqa: E402
+from htzoo.configs import config_names, find_config  # noqa: E402
 from htzoo.data.moving_digits import MovingDigits  # noqa: E402
 from htzoo.report.run import RunReport  # noqa: E402
 from htzoo.tasks import Throughput, VideoClassification  # noqa: E402
@@ -35,6 +36,7 @@ from htzoo.tasks import Throughput, VideoClassification  # noqa: E402
 # The parser knows a class by its bare name once it is imported.
 NAMED_CLASSES = (MovingDigits, VideoClassification)
 
+FROM_DATA = ("classes", "frame_size")  # arguments of the model that are attributes of the data
 _RUN_FOLDER = "HTZOO_RUN_FOLDER"  # how the first process tells the others of a DDP run which folder it chose
 
 
@@ -55,7 +57,9 @@ class OneLineParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message without the usage text, and exit with status 2."""
-        text = " ".join(str(message).split())
+        text = shorten(str(message))
+        if text.startswith("the following arguments are required"):
+            text = f"{text}: give --config NAME, such as {config_names()[0]}"
         self.exit(2, f"htzoo: {text} (--help lists every option)\n")
 
 
@@ -87,10 +91,15 @@ class TrainingCLI(LightningCLI):
         )
         return parser
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The commands, and the arguments of the trainer's methods that are not the user's."""
+        return {name: skip | {"verbose", "weights_only"} for name, skip in LightningCLI.subcommands().items()}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The model takes class names and frame size from the data."""
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
-        for name in ("classes", "frame_size"):
+        for name in FROM_DATA:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -102,7 +111,7 @@ class TrainingCLI(LightningCLI):
         subcommand = self.config.get("subcommand")
         path = self.config[subcommand].get("ckpt_path") if subcommand else None
         if path is not None:
-            note_differences(path, self.config[subcommand].model.init_args.as_dict())
+            note_differences(path, self.config[subcommand].model.init_args.as_dict(), FROM_DATA)
 
     def after_instantiate_classes(self) -> None:
         """Refuse a checkpoint of another model before any work is done."""
@@ -138,6 +147,14 @@ class TrainingCLI(LightningCLI):
             raise KeyboardInterrupt
         ckpt_path = None if self.config.fit.trainer.fast_dev_run else "best"
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
+
+    def validate(self, **kwargs: Any) -> None:
+        """Measure on the validation clips."""
+        self.trainer.validate(verbose=False, **kwargs)
+
+    def test(self, **kwargs: Any) -> None:
+        """Measure on the test clips."""
+        self.trainer.test(verbose=False, **kwargs)
 
 
 def run(words: Sequence[str]) -> None:

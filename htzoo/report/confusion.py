@@ -76,8 +76,8 @@ def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray, font: float
     for row, column in np.argwhere(counts > 0):
         text = f"{counts[row, column]:,}"
         colour = "white" if share[row, column] > 0.5 else "black"
-        # A long number gets a smaller font, so that it stays in its cell; a digit is 0.64 of the font size wide.
-        fitted = min(font, 0.8 * 72 * cell / (0.64 * len(text)))
+        # A long number gets a smaller font, so that it stays in its cell; a character is about 0.6 of it wide.
+        fitted = min(font, 0.8 * 72 * cell / (0.6 * len(text)))
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=fitted)
 
 

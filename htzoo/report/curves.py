@@ -71,7 +71,7 @@ def plot_curves(metrics: Path, output: Path, title: str) -> None:
                 axes[panel].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderaxespad=0.2)
                 axes[panel].margins(y=0.08)
         bottom = axes[panels[-1]]
-        bottom.set_xlabel("epoch (counted from 0)")
+        bottom.set_xlabel("epoch")
         bottom.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if epochs[0] == epochs[-1]:  # one epoch has no width of its own
             bottom.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
@@ -83,7 +83,7 @@ def _finite(found: dict[str, Series], name: str) -> Series:
     """Return the points of a metric that can be drawn; Lightning adds a suffix when a metric is logged per step too."""
     for key in (name, f"{name}_epoch", f"{name}_step"):
         if key in found:
-            return [(epoch, value) for epoch, value in found[key] if math.isfinite(value)]
+            return [(epoch + 1, value) for epoch, value in found[key] if math.isfinite(value)]
     return []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import platform
 from importlib.metadata import version
@@ -14,6 +15,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.trainer.states import TrainerFn
 
 from htzoo.data import VideoDataModule
 from htzoo.models import count_parameters
@@ -72,10 +74,10 @@ class RunReport(pl.Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the folder, and say in two lines what was reached and where it is."""
         assert isinstance(pl_module, VideoClassification)
-        confusion = pl_module.confusion
-        if confusion is None or not trainer.is_global_zero or trainer.log_dir is None:
+        confusion, log_dir = pl_module.confusion, trainer.log_dir  # reading log_dir is a broadcast: on every process
+        if confusion is None or log_dir is None or not trainer.is_global_zero:
             return
-        folder = Path(trainer.log_dir)
+        folder = Path(log_dir)
         if trainer.logger is not None:
             trainer.logger.save()
         matrix = confusion.cpu().numpy()
@@ -117,7 +119,13 @@ class RunReport(pl.Callback):
             f", best epoch {best_epoch} of {self.epochs}, {self.train_seconds:.0f} s of training" if self.epochs else ""
         )
         _say(trainer, f"{self.name}: test accuracy {correct / total:.3f} ({correct} of {total} clips){trained}")
-        _say(trainer, f"{folder}: summary.md, {', '.join(pictures)}, config.yaml, metrics.csv, checkpoints")
+        _say(trainer, f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say what was reached, where validation is all that was asked for."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            accuracy, loss = (float(trainer.callback_metrics[f"val/{key}"]) for key in ("accuracy", "loss"))
+            _say(trainer, f"{self.name}: validation accuracy {accuracy:.3f}, loss {loss:.3f}")
 
     def on_predict_batch_end(
         self,
@@ -167,10 +175,11 @@ def _splits(data: VideoDataModule) -> dict[str, str]:
 def _best_epoch(metrics: Path) -> tuple[int | None, float | None]:
     """The epoch of the lowest validation loss, counted from 1, and its validation accuracy."""
     series = read_metrics(metrics)
-    if not series.get("val/loss"):
+    losses = [(loss, epoch) for epoch, loss in series.get("val/loss", []) if math.isfinite(loss)]
+    if not losses:
         return None, None
-    epoch, _ = min(series["val/loss"], key=lambda point: point[1])
-    return int(epoch) + 1, dict(series["val/accuracy"])[epoch]
+    _, epoch = min(losses)
+    return int(epoch) + 1, dict(series["val/accuracy"]).get(epoch)
 
 
 def _per_class(matrix: np.ndarray, classes: tuple[str, ...]) -> dict[str, tuple[int, int]]:

@@ -30,7 +30,7 @@ class RunSummary:
         dense_parameters: the same parts for the model with dense weights.
         seed: random seed, None if none was set.
         splits: what the clips were split into, in words: `{"train": "880 clips", "test": "220 clips, by group"}`.
-        best_epoch: epoch of the lowest validation loss, counted from 0; None if there was no validation.
+        best_epoch: epoch of the lowest validation loss, counted from 1; None if there was no validation.
         test_accuracy: from 0 to 1, over all test clips alike; None if the model was not tested.
         test_clips: number of clips it was tested on.
         val_accuracy: from 0 to 1, at the best epoch; None if there was no validation.
@@ -156,7 +156,7 @@ def _parameters(summary: RunSummary) -> Iterator[str]:
 def _training(summary: RunSummary) -> Iterator[str]:
     yield "| training | |"
     yield "|---|---|"
-    best = "" if summary.best_epoch is None else f", the best is {summary.best_epoch:,} (counted from 0)"
+    best = "" if summary.best_epoch is None else f", the best is {summary.best_epoch:,}"
     yield f"| epochs | {summary.epochs:,}{best} |"
     if summary.val_accuracy is not None:
         yield f"| validation accuracy | {summary.val_accuracy:.3f} |"

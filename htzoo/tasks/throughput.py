@@ -39,7 +39,7 @@ class Throughput(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log both rates."""
         rates = {"speed/loader": self.frames / self.waiting, "speed/step": self.frames / self.stepping}
-        pl_module.log_dict(rates)
+        pl_module.log_dict(rates, sync_dist=True)
 
     def _lap(self, device: torch.device) -> float:
         if device.type == "cuda":

@@ -45,8 +45,8 @@ def test_whole_run(tmp_path, saved):
     for colour in (BLUE, ORANGE, GREEN):
         assert share_of(image, colour) > 2e-4
     loss, accuracy, rate = saved[0].axes
-    assert legend(loss) == ["training", "validation", "best, epoch 3: 0.500"]
-    assert legend(accuracy) == ["training", "validation", "best, epoch 3: 0.300", "validation, top 3", "test: 0.875"]
+    assert legend(loss) == ["training", "validation", "best, epoch 4: 0.500"]
+    assert legend(accuracy) == ["training", "validation", "best, epoch 4: 0.300", "validation, top 3", "test: 0.875"]
     star = next(line for line in accuracy.lines if line.get_marker() == "*")
     assert (list(star.get_xdata()), list(star.get_ydata())) == ([7], [0.875])
     assert len(rate.lines[0].get_xdata()) == 8
@@ -54,6 +54,7 @@ def test_whole_run(tmp_path, saved):
 
 def test_legends_stay_inside(tmp_path, saved):
     plot_curves(write(tmp_path / "m.csv", 300), tmp_path / "curves.png", "title")
+    saved[0].draw_without_rendering()
     for axes in saved[0].axes[:2]:
         assert axes.get_legend().get_window_extent().x1 <= saved[0].bbox.x1
 
@@ -83,7 +84,7 @@ def test_only_a_test(tmp_path, saved):
 def test_values_that_cannot_be_drawn(tmp_path, saved):
     (tmp_path / "m.csv").write_text("epoch,step,val/loss\n0,0,nan\n1,1,2\n2,2,inf\n3,3,1.5\n4,4,-inf\n")
     plot_curves(tmp_path / "m.csv", tmp_path / "curves.png", "title")
-    assert legend(saved[0].axes[0]) == ["validation", "best, epoch 3: 1.500"]
+    assert legend(saved[0].axes[0]) == ["validation", "best, epoch 4: 1.500"]
 
 
 @pytest.mark.parametrize("text", ["", COLUMNS + "\n", "epoch,step,odd\n0,0,1\n", "epoch,step,val/loss\n0,0,nan\n"])

@@ -67,7 +67,7 @@ def test_parameters(written):
 
 def test_training(written):
     table = rows(written())
-    assert table["epochs"] == ["30, the best is 24 (counted from 0)"]
+    assert table["epochs"] == ["30, the best is 24"]
     assert table["validation accuracy"] == ["0.991"]
     assert table["time"] == ["12 min 34 s"]
     assert table["loader alone"] == ["15,230 frames a second"]
