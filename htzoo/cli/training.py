@@ -15,7 +15,10 @@ from typing import Any, NoReturn
 # Set before Lightning is imported: nothing below may print what is of no use to the user.
 warnings.filterwarnings("ignore", message=".*is deprecated", module=r"(lightning|jsonargparse|torch)\b")
 warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
-warnings.filterwarnings("ignore", message=r".*(smaller than the logging interval|does not have many workers|callbacks used to create the checkpoint)")
+warnings.filterwarnings(
+    "ignore",
+    message=r".*(smaller than the logging interval|does not have many workers|callbacks used to create the checkpoint)",
+)
 
 import lightning.pytorch as pl  # noqa: E402
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa: E402

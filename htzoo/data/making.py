@@ -15,6 +15,7 @@ import numpy.typing as npt
 from htzoo.data.errors import DataError
 from htzoo.data.rendering import MOTIONS, draw_path, render
 from htzoo.data.writing import write_video
+from htzoo.files import replacing
 
 GROUPS, CLIPS, FRAMES, HEIGHT, WIDTH = 25, 4, 24, 120, 160
 RECIPE = 1  # raise it whenever the same seed would give other clips
@@ -66,7 +67,8 @@ def make_moving_digits(folder: str | os.PathLike[str], seed: int = 0, groups: in
             for group in range(groups)
             for clip in range(clips)
         ]
-        _write_text(root / "recipe.json", json.dumps(recipe, indent=2) + "\n")
+        with replacing(root / "recipe.json") as unfinished:
+            unfinished.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
         started = time.time()
         _make_missing(root, tasks, groups)
         _sweep(root, started)
@@ -129,10 +131,8 @@ def _make_clip(root: Path, task: _Task, digits: npt.NDArray[np.float64]) -> None
     colour = rng.uniform(90, 255, 3)
     colour[rng.integers(3)] = 255.0  # never dark
     path = draw_path(MOTIONS[task.motion], FRAMES, HEIGHT, WIDTH, rng)
-    target = root / task.path
-    target.parent.mkdir(parents=True, exist_ok=True)
     # Lossless: what compression adds to a frame depends on the frames before it, and would tell one how things moved.
-    write_video(target, render(digit, path, HEIGHT, WIDTH, colour, background), crf=0)
+    write_video(root / task.path, render(digit, path, HEIGHT, WIDTH, colour, background), crf=0)
 
 
 def _sweep(root: Path, started: float) -> None:
@@ -148,13 +148,8 @@ def _write_index(root: Path, tasks: list[_Task]) -> None:
         for task in tasks:
             yield f"{task.path},{MOTIONS[task.motion]},{task.group + 1},{FRAMES}"
 
-    _write_text(root / "index.csv", "\n".join(lines()) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    with replacing(root / "index.csv") as unfinished:
+        unfinished.write_text("\n".join(lines()) + "\n", encoding="utf-8")
 
 
 def read_index(folder: str | os.PathLike[str]) -> list[tuple[Path, str, int, int]]:

@@ -1,7 +1,6 @@
 """Writing frames as a small H.264 file that every decoder reads back the same."""
 
 import os
-import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
 from htzoo.data.errors import VideoError
+from htzoo.files import replacing
 
 # One thread, because x264 divides the bits differently over several; no B-frames and a short GOP, so that a random
 # frame costs little and packet order is display order.
@@ -23,7 +23,7 @@ def write_video(path: str | os.PathLike[str], frames: npt.NDArray[np.uint8], fps
     The same frames give the same bytes, with the same version of the encoder.
 
     Args:
-        path: The file to write; its folder must exist.
+        path: The file to write; its folder is made if it is missing.
         frames: RGB, uint8, T x H x W x 3, T at least 1, H and W even (chroma has half the resolution).
         fps: Frames a second.
         crf: x264's constant rate factor: 0 loses nothing but chroma resolution, 18 loses hardly what one sees.
@@ -38,17 +38,13 @@ def write_video(path: str | os.PathLike[str], frames: npt.NDArray[np.uint8], fps
     if height % 2 or width % 2:
         raise ValueError(f"frames are {width} x {height}; H.264 needs an even width and height, so crop or pad them.")
     target = Path(path)
-    # Unlike a plain suffix, this is unique among the threads and processes that may write the same clip.
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_native_id()}.part")
     try:
-        _encode(unfinished, frames, fps, crf)
-        os.replace(unfinished, target)
+        with replacing(target) as unfinished:
+            _encode(unfinished, frames, fps, crf)
     except OSError as error:  # av's errors are OSErrors too
         raise VideoError(
             f"{target} cannot be written ({error.strerror or error}); free space or choose another folder."
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _encode(path: Path, frames: npt.NDArray[np.uint8], fps: int, crf: int) -> None:

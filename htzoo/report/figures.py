@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from htzoo.report.files import replacing
+from htzoo.files import replacing
 
 # From Okabe and Ito's palette, which stays apart under the common kinds of colour blindness.
 BLUE = "#0072B2"

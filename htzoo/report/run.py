@@ -18,10 +18,10 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
 from htzoo.data import VideoDataModule
+from htzoo.files import replacing
 from htzoo.models import count_parameters
 from htzoo.report.confusion import plot_confusion
 from htzoo.report.curves import plot_curves
-from htzoo.report.files import replacing
 from htzoo.report.metrics import read_metrics
 from htzoo.report.summary import RunSummary, write_summary
 from htzoo.tasks import VideoClassification

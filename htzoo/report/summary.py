@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from htzoo.report.files import replacing
+from htzoo.files import replacing
 
 _PARTS = {
     "input_to_hidden": "input to hidden",

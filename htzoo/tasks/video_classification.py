@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -12,16 +12,8 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
+from htzoo.data.clips import Batch
 from htzoo.models import VideoClassifier
-
-
-class Batch(TypedDict):
-    """What a data module yields: clips (B, T, C, H, W) uint8, their lengths, labels and positions, each (B,)."""
-
-    video: Tensor
-    length: Tensor
-    label: Tensor
-    index: Tensor
 
 
 class VideoClassification(pl.LightningModule):

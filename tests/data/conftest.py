@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from htzoo.data import make_moving_digits
-
 from .helpers import KINDS, encode, numbered
 
 
@@ -23,11 +21,3 @@ def video_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return path
 
     return make
-
-
-@pytest.fixture(scope="session")
-def few_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Root in which the small set of moving digits is made."""
-    root = tmp_path_factory.mktemp("root")
-    make_moving_digits(root / "moving_digits", clips=1)
-    return root

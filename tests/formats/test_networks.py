@@ -38,8 +38,7 @@ def build(drawn: tuple[Format, int, int], gates: int) -> tuple[Network, list[tor
     chosen, in_features, out_features = drawn
     try:
         network = chosen.network(in_features, out_features, gates)
-    except ValueError as error:
-        assert "give a rank of at most" in str(error)
+    except ValueError:  # what it says is tested below
         return None
     generator = torch.Generator().manual_seed(0)
     cores = [torch.randn(core.shape, generator=generator, dtype=torch.float64) for core in network.cores]

@@ -171,5 +171,5 @@ def test_wrong_shapes_are_refused(x: Tensor, state: tuple[Tensor, Tensor] | None
 
 
 def test_wrong_dropout_is_refused() -> None:
-    with pytest.raises(ValueError, match="dropout is 1.5"):
+    with pytest.raises(ValueError, match=r"dropout is 1\.5"):
         LSTM(60, 12, dropout=1.5)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from htzoo.files import replacing
 from htzoo.report.confusion import plot_confusion
 from htzoo.report.figures import new_figure, save_figure, shared_look
-from htzoo.report.files import replacing
 
 from .pictures import pixels
 

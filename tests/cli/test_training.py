@@ -1,0 +1,237 @@
+"""The command line as a user runs it."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import htzoo
+from htzoo.configs import config_names, find_config
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    "--data=tests.data.helpers.FewDigits",
+    "--data.size=[12,16]",
+    "--model.hidden_size=8",
+    "--model.input_format={name: TensorTrain, in_modes: [4, 9, 16], out_modes: [2, 2, 2], rank: 2}",
+    "--trainer.max_epochs=2",
+    "--trainer.accelerator=cpu",
+]
+
+
+def htzoo_command(*words: str, folder: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "htzoo", *words]
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert result.returncode == status, result.stdout + result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def run(few_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A finished run: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("run")
+    result = htzoo_command("fit", "--config", "moving_digits_ht", *SMALL, f"--data.root={few_root}", folder=folder)
+    assert result.stderr == ""  # no warnings, no advertising
+    (found,) = (folder / "runs" / "moving_digits_ht").iterdir()
+    return found, result.stdout
+
+
+def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
+    folder, printed = run
+    names = {"checkpoints", "config.yaml", "confusion.png", "curves.png", "metrics.csv", "summary.md"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    lines = printed.splitlines()
+    assert lines[0].startswith("moving_digits_ht: ")
+    assert lines[1].startswith("epoch 1/2  train loss ")
+    assert "loader " in lines[2]
+    assert "step " in lines[2]
+    assert lines[-2].startswith("moving_digits_ht: test accuracy ")
+    assert "of 55 clips" in lines[-2]
+    assert lines[-1].startswith(f"runs/moving_digits_ht/{folder.name}: ")
+    summary = (folder / "summary.md").read_text()
+    assert "groups 21 to 25" in summary
+    assert "htzoo fit --config moving_digits_ht" in summary
+
+
+def test_saved_config_repeats_the_run(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
+    folder, _ = run
+    htzoo_command("fit", "--config", str(folder / "config.yaml"), folder=tmp_path)
+    (again,) = (tmp_path / "runs" / "config").iterdir()
+    first, second = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (folder, again))
+    for name, value in first["state_dict"].items():
+        assert torch.equal(value, second["state_dict"][name])
+
+
+def metrics(folder: Path) -> dict[str, list[float]]:
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows if row[name]] for name in rows[0] if not name.startswith("speed")}
+
+
+def test_two_processes_reach_what_one_reaches(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
+    flags = ["--trainer.devices=2", "--trainer.strategy=ddp", f"--data.root={few_root}"]
+    result = htzoo_command("fit", "--config", "moving_digits_ht", *SMALL, *flags, folder=tmp_path)
+    assert result.stdout.count("test accuracy") == 1
+    (folder,) = (tmp_path / "runs" / "moving_digits_ht").iterdir()
+    one, two = metrics(run[0]), metrics(folder)
+    assert one["test/accuracy"] == two["test/accuracy"]
+    for name, values in one.items():
+        assert values == pytest.approx(two[name], rel=1e-4), name
+    assert "2 processes" in (folder / "summary.md").read_text()
+    assert "55 clips" in (folder / "summary.md").read_text()
+
+
+def test_checkpoint_is_measured_again(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
+    folder, printed = run
+    words = ["--config", str(folder / "config.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
+    tested = htzoo_command("test", *words, folder=tmp_path).stdout.splitlines()
+    assert tested[0].split(": ")[1] == printed.splitlines()[-2].split(": ")[1].split(", best")[0]
+    assert "validation accuracy" in htzoo_command("validate", *words, folder=tmp_path).stdout
+    htzoo_command("predict", *words, folder=tmp_path)
+    (predictions,) = tmp_path.rglob("predictions.csv")
+    with predictions.open() as file:
+        rows = list(csv.DictReader(file))
+    correct = sum(row["label"] == row["predicted"] for row in rows)
+    assert f"({correct} of 55 clips)" in tested[0]
+
+
+def test_flags_win_over_a_checkpoint(run: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = run
+    words = ["--config", str(folder / "config.yaml"), f"--ckpt_path={folder}/checkpoints/last.ckpt", "--model.top_k=2"]
+    result = htzoo_command("test", *words, folder=tmp_path)
+    assert "note: top_k is 2 as asked, and was 3 in " in result.stderr
+    (saved,) = (tmp_path / "runs" / "config").glob("*/config.yaml")
+    assert yaml.safe_load(saved.read_text())["model"]["init_args"]["top_k"] == 2
+
+
+def test_training_resumes(run: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = run
+    words = ["--config", str(folder / "config.yaml"), f"--ckpt_path={folder}/checkpoints/last.ckpt"]
+    printed = htzoo_command(
+        "fit", *words, "--trainer.max_epochs=3", "--model.schedule=constant", folder=tmp_path
+    ).stdout
+    assert [line.split("  ")[0] for line in printed.splitlines() if line.startswith("epoch")] == ["epoch 3/3"]
+
+
+def test_frame_order_is_an_option_of_the_test(run: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = run
+    words = ["--config", str(folder / "config.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
+    accuracy = {
+        order: htzoo_command("test", *words, f"--data.frame_order={order}", folder=tmp_path).stdout.split(" (")[0]
+        for order in ("forward", "repeated")
+    }
+    assert all("test accuracy" in text for text in accuracy.values())
+
+
+BAD = {
+    "a misspelt command": (["fitt"], 2, "no command 'fitt': did you mean fit?"),
+    "an unknown configuration": (["fit", "--config=moving_digit_ht"], 2, "did you mean moving_digits_ht"),
+    "no configuration": (["fit"], 2, "give --config NAME"),
+    "an unknown option": (["fit", "--config=moving_digits_ht", "--data.nope=1"], 2, "'nope' is not accepted"),
+    "a word for a number": (["fit", "--config=moving_digits_ht", "--model.hidden_size=abc"], 2, "Got value: abc"),
+    "modes that do not fit": (
+        ["fit", "--config=moving_digits_ht", "--data.size=[60,80]"],
+        1,
+        "in_modes (8, 10, 10, 9, 8) multiply to 57,600, but the input has 14,400 features",
+    ),
+    "a folder that cannot be": (["fit", "--config=moving_digits_ht", "--data.root=/proc/no"], 1, "cannot be written"),
+    "no checkpoint": (["test", "--config=moving_digits_ht", "--ckpt_path=no.ckpt"], 1, "which is no file"),
+    "a file that is no checkpoint": (
+        ["test", "--config=moving_digits_ht", f"--ckpt_path={__file__}"],
+        1,
+        "not a checkpoint",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "status", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_sentence(words: list[str], status: int, message: str, tmp_path: Path) -> None:
+    result = htzoo_command(*words, folder=tmp_path, status=status)
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_checkpoint_of_another_model_is_refused(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
+    words = [
+        "test",
+        "--config=moving_digits_ht",
+        f"--ckpt_path={run[0]}/checkpoints/best.ckpt",
+        f"--data.root={few_root}",
+    ]
+    result = htzoo_command(*words, folder=tmp_path, status=1)
+    assert "a checkpoint of another model: model.lstm" in result.stderr.splitlines()[-1]
+
+
+def test_corrupt_and_missing_clips_are_named(few_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    (root / "moving_digits").mkdir(parents=True)
+    for source in (few_root / "moving_digits").rglob("*"):
+        target = root / source.relative_to(few_root)
+        if source.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            target.hardlink_to(source)
+    victim = root / "moving_digits" / "up" / "v_up_03" / "v_up_03_01.mp4"
+    content = victim.read_bytes()
+    victim.unlink()
+    words = ["fit", "--config=moving_digits_ht", *SMALL, f"--data.root={root}"]
+    gone = htzoo_command(*words, folder=tmp_path, status=1).stderr
+    assert str(victim) in gone
+    assert len(gone.splitlines()) == 1
+    victim.write_bytes(content[: len(content) // 2])
+    damaged = htzoo_command(*words, folder=tmp_path, status=1).stderr
+    assert str(victim) in damaged
+    assert "Traceback" not in damaged
+
+
+def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    heavy = "{'torch', 'lightning', 'timm'} & set(sys.modules)"
+    code = f"import sys; from htzoo.cli.main import main; main(['--help']); print(sorted({heavy}))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert result.stdout.splitlines()[-1] == "[]"
+    assert "moving_digits_demo" in result.stdout
+    started = time.perf_counter()
+    htzoo_command("--help", folder=tmp_path)
+    print(f"htzoo --help took {time.perf_counter() - started:.2f} s")
+    assert htzoo_command("--version", folder=tmp_path).stdout == f"htzoo {htzoo.__version__}\n"
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_config_prints_and_comes_back(name: str, tmp_path: Path) -> None:
+    printed = htzoo_command("fit", "--config", name, "--print_config", folder=tmp_path).stdout
+    (tmp_path / "again.yaml").write_text(printed)
+    assert htzoo_command("fit", "--config", "again.yaml", "--print_config", folder=tmp_path).stdout == printed
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_config_trains_one_step(name: str, few_root: Path, tmp_path: Path) -> None:
+    flags = ["--data=tests.data.helpers.FewDigits", f"--data.root={few_root}", "--data.batch_size=2"]
+    result = htzoo_command("fit", "--config", name, *flags, "--trainer.fast_dev_run=1", folder=tmp_path)
+    assert f"{name}: " in result.stdout
+
+
+def test_names_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_config("moving_digits_ht") == find_config("moving_digits_ht.yaml")
+    (tmp_path / "moving_digits_ht").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert find_config("moving_digits_ht") == Path("moving_digits_ht")  # an existing file wins
+    with pytest.raises(FileNotFoundError, match="did you mean moving_digits_lstm"):
+        find_config("moving_digits_lstn")
+
+
+def test_several_configs_are_merged_and_flags_win(tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text("trainer: {max_epochs: 7, min_epochs: 2}\n")
+    words = ["--config=moving_digits_ht", "--config=more.yaml", "--trainer.min_epochs=3", "--print_config"]
+    trainer = yaml.safe_load(htzoo_command("fit", *words, folder=tmp_path).stdout)["trainer"]
+    assert (trainer["max_epochs"], trainer["min_epochs"], trainer["gradient_clip_val"]) == (7, 3, 1.0)

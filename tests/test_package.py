@@ -1,0 +1,51 @@
+"""What is installed."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        str(ROOT),
+        "--no-deps",
+        "--no-build-isolation",
+        "-q",
+        "-w",
+        str(folder),
+    ]
+    subprocess.run(command, check=True)
+    (found,) = folder.glob("htzoo-*.whl")
+    return found
+
+
+def test_wheel_carries_configs_and_checkpoints(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"htzoo/_configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")} <= names
+    assert {"htzoo/_checkpoints/README.md", "htzoo/py.typed", "htzoo/cli/main.py"} <= names
+    assert not any(name.startswith(("tests", "benchmarks", "data")) for name in names)
+
+
+def test_installed_package_finds_its_configs_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = "import htzoo, htzoo.configs as c; print(htzoo.__file__); print(c.find_config('moving_digits_ht'))"
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); {code}"]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
+    assert printed[0].startswith(str(tmp_path))
+    assert printed[1] == str(tmp_path / "site" / "htzoo" / "_configs" / "moving_digits_ht.yaml")
+
+
+def test_import_is_light() -> None:
+    code = "import sys, htzoo; print(sorted({'torch', 'lightning', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
