@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from htzoo.data.clips import Batch
@@ -50,8 +50,9 @@ class VideoClassification(pl.LightningModule):
             compute_groups=False,  # torchmetrics would let top-k share top-1's counts where the first batch agrees
         )
         self.train_accuracy = MulticlassAccuracy(count, average="micro")
-        self.val_metrics = metrics.clone("val/")
-        self.test_metrics = metrics.clone("test/")
+        # Lightning's own mean over processes rounds their numbers of clips; torchmetrics' does not.
+        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
+        self.val_metrics, self.test_metrics = metrics.clone("val/"), metrics.clone("test/")
         self.test_confusion = MulticlassConfusionMatrix(count)
         self.confusion: Tensor | None = None
 
@@ -72,11 +73,11 @@ class VideoClassification(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch of validation clips."""
-        self._evaluate(batch, "val", self.val_metrics)
+        self._evaluate(batch, "val/loss", self.val_loss, self.val_metrics)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch of test clips."""
-        logits = self._evaluate(batch, "test", self.test_metrics)
+        logits = self._evaluate(batch, "test/loss", self.test_loss, self.test_metrics)
         self.test_confusion.update(logits, batch["label"])
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -88,11 +89,12 @@ class VideoClassification(pl.LightningModule):
         self.confusion = self.test_confusion.compute()
         self.test_confusion.reset()
 
-    def _evaluate(self, batch: Batch, split: str, metrics: MetricCollection) -> Tensor:
+    def _evaluate(self, batch: Batch, name: str, mean_loss: MeanMetric, metrics: MetricCollection) -> Tensor:
         logits: Tensor = self(batch["video"], batch["length"])
         loss = nn.functional.cross_entropy(logits, batch["label"])
         metrics.update(logits, batch["label"])
-        self.log(f"{split}/loss", loss, batch_size=len(logits), sync_dist=True)
+        mean_loss.update(loss, weight=len(logits))
+        self.log(name, mean_loss, batch_size=len(logits))
         self.log_dict(metrics, batch_size=len(logits))
         return logits
 
