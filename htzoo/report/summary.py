@@ -35,8 +35,8 @@ class RunSummary:
         test_clips: number of clips it was tested on.
         val_accuracy: from 0 to 1, at the best epoch; None if there was no validation.
         per_class: class -> (correct, total) test clips.
-        loader_fps: frames a second the loader gives on its own; None if not measured.
-        step_fps: frames a second the training step takes; None if not measured.
+        loader_fps: frames a second between the steps (waiting, transfer, augmentation); None if not measured.
+        step_fps: frames a second within the training steps; None if not measured.
         versions: package -> version.
         machine: what it ran on, in words.
         pictures: files beside the summary to show in it.
@@ -162,7 +162,7 @@ def _training(summary: RunSummary) -> Iterator[str]:
         yield f"| validation accuracy | {summary.val_accuracy:.3f} |"
     yield f"| time | {_duration(summary.train_seconds)} |"
     if summary.loader_fps is not None:
-        yield f"| loader alone | {summary.loader_fps:,.0f} frames a second |"
+        yield f"| loader | {summary.loader_fps:,.0f} frames a second |"
     if summary.step_fps is not None:
         yield f"| training step | {summary.step_fps:,.0f} frames a second |"
     for name, words in summary.splits.items():

@@ -70,7 +70,7 @@ def test_training(written):
     assert table["epochs"] == ["30, the best is 24"]
     assert table["validation accuracy"] == ["0.991"]
     assert table["time"] == ["12 min 34 s"]
-    assert table["loader alone"] == ["15,230 frames a second"]
+    assert table["loader"] == ["15,230 frames a second"]
     assert table["training step"] == ["8,812 frames a second"]
     assert table["test"] == [r"220 clips, by \| group"]
     assert table["seed"] == ["0"]
