@@ -55,7 +55,7 @@ def check_checkpoint(path: str, module: nn.Module) -> None:
         if there != here:
             raise ValueError(
                 f"ckpt_path is {path!r}, a checkpoint of another model: {key} has shape {there or 'nothing'} there and "
-                f"{here or 'nothing'} in the model that is configured; give the config.yaml of the run that saved it"
+                f"{here or 'nothing'} in the model that is configured; give the configuration in the folder of its run"
             )
 
 

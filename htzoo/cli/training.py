@@ -40,7 +40,7 @@ from htzoo.tasks import Throughput, VideoClassification  # noqa: E402
 NAMED_CLASSES = (MovingDigits, VideoClassification)
 
 FROM_DATA = ("classes", "frame_size")  # arguments of the model that are attributes of the data
-_RUN_FOLDER = "HTZOO_RUN_FOLDER"  # how the first process tells the others of a DDP run which folder it chose
+_RUN_TIME = "HTZOO_RUN_TIME"  # how the first process tells the others of a DDP run which folder it chose
 
 
 class ConfigByName(ActionConfigFile):
@@ -129,8 +129,9 @@ class TrainingCLI(LightningCLI):
         words = ["htzoo", *self.words]
         callbacks: list[pl.Callback] = [RunReport(name, shlex.join(words), config.seed_everything)]
         if self.subcommand == "fit":
-            best = ModelCheckpoint(monitor="val/loss", mode="min", filename="best", save_last=True)
-            callbacks = [Throughput(), *callbacks, best]
+            callbacks.insert(0, Throughput())
+            if not config.trainer.fast_dev_run:
+                callbacks.append(ModelCheckpoint(monitor="val/loss", filename="best", save_last=True))
         if config.trainer.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stderr.isatty()  # in a log file, a bar is a line for every refresh
         if kwargs.get("enable_progress_bar", config.trainer.enable_progress_bar):
@@ -138,9 +139,11 @@ class TrainingCLI(LightningCLI):
         kwargs["enable_model_summary"] = bool(config.trainer.enable_model_summary)
         self.trainer_defaults["callbacks"] = callbacks
         if config.trainer.logger is None and not config.trainer.fast_dev_run:
-            time = os.environ.setdefault(_RUN_FOLDER, datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+            now = datetime.now().isoformat("_", "milliseconds").replace(":", "-")
+            time = os.environ.setdefault(_RUN_TIME, now)
             version = time if self.subcommand == "fit" else f"{time}_{self.subcommand}"
             kwargs["logger"] = CSVLogger(config.trainer.default_root_dir or "runs", name, version)
+        self.save_config_kwargs["config_filename"] = f"{name}.yaml"  # so that a run of it has the same name
         return super().instantiate_trainer(**kwargs)
 
     def fit(self, **kwargs: Any) -> None:

@@ -15,6 +15,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
 from htzoo.data import VideoDataModule
@@ -74,15 +75,17 @@ class RunReport(pl.Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the folder, and say in two lines what was reached and where it is."""
         assert isinstance(pl_module, VideoClassification)
-        confusion, log_dir = pl_module.confusion, trainer.log_dir  # reading log_dir is a broadcast: on every process
-        if confusion is None or log_dir is None or not trainer.is_global_zero:
+        folder = _folder(trainer)
+        if pl_module.confusion is None or not trainer.is_global_zero:
             return
-        folder = Path(log_dir)
-        if trainer.logger is not None:
-            trainer.logger.save()
-        matrix = confusion.cpu().numpy()
+        matrix = pl_module.confusion.cpu().numpy()
         classes = pl_module.model.classes
         correct, total = int(matrix.trace()), int(matrix.sum())
+        if folder is None:
+            _say(trainer, f"{self.name}: test accuracy {correct / total:.3f} ({correct} of {total} clips)")
+            return
+        for logger in trainer.loggers:
+            logger.save()
         plot_confusion(matrix, classes, folder / "confusion.png", self.name)
         pictures = ["confusion.png"]
         metrics = folder / "metrics.csv"
@@ -143,7 +146,9 @@ class RunReport(pl.Callback):
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write ``predictions.csv``, one part a process where there are several."""
         assert isinstance(pl_module, VideoClassification)
-        folder = Path(trainer.log_dir or ".")
+        folder = _folder(trainer)
+        if folder is None:
+            return
         part = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
         output = folder / f"predictions{part}.csv"
         clips = getattr(trainer, "datamodule").clips  # noqa: B009 (set by Lightning, unknown to mypy)
@@ -156,6 +161,12 @@ class RunReport(pl.Callback):
                 predicted = classes[int(np.argmax(probabilities))]
                 writer.writerow([clip.path, classes[clip.label], predicted, *(f"{p:.6f}" for p in probabilities)])
         _say(trainer, f"{output}: class probabilities of {len(self.rows)} clips")
+
+
+def _folder(trainer: pl.Trainer) -> Path | None:
+    """The folder of the run; None where nothing is to be kept. A broadcast: to be called on every process."""
+    log_dir = trainer.log_dir
+    return Path(log_dir) if log_dir is not None and isinstance(trainer.logger, CSVLogger) else None
 
 
 def _counts(pl_module: pl.LightningModule) -> tuple[dict[str, int], dict[str, int]]:

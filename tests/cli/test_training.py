@@ -47,7 +47,7 @@ def run(few_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
     folder, printed = run
-    names = {"checkpoints", "config.yaml", "confusion.png", "curves.png", "metrics.csv", "summary.md"}
+    names = {"checkpoints", "moving_digits_ht.yaml", "confusion.png", "curves.png", "metrics.csv", "summary.md"}
     assert {path.name for path in folder.iterdir()} == names
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     lines = printed.splitlines()
@@ -65,8 +65,8 @@ def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
 
 def test_saved_config_repeats_the_run(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
     folder, _ = run
-    htzoo_command("fit", "--config", str(folder / "config.yaml"), folder=tmp_path)
-    (again,) = (tmp_path / "runs" / "config").iterdir()
+    htzoo_command("fit", "--config", str(folder / "moving_digits_ht.yaml"), folder=tmp_path)
+    (again,) = (tmp_path / "runs" / "moving_digits_ht").iterdir()
     first, second = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (folder, again))
     for name, value in first["state_dict"].items():
         assert torch.equal(value, second["state_dict"][name])
@@ -93,7 +93,7 @@ def test_two_processes_reach_what_one_reaches(run: tuple[Path, str], few_root: P
 
 def test_checkpoint_is_measured_again(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
     folder, printed = run
-    words = ["--config", str(folder / "config.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
+    words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
     tested = htzoo_command("test", *words, folder=tmp_path).stdout.splitlines()
     assert tested[0].split(": ")[1] == printed.splitlines()[-2].split(": ")[1].split(", best")[0]
     assert "validation accuracy" in htzoo_command("validate", *words, folder=tmp_path).stdout
@@ -107,16 +107,21 @@ def test_checkpoint_is_measured_again(run: tuple[Path, str], few_root: Path, tmp
 
 def test_flags_win_over_a_checkpoint(run: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = run
-    words = ["--config", str(folder / "config.yaml"), f"--ckpt_path={folder}/checkpoints/last.ckpt", "--model.top_k=2"]
+    words = [
+        "--config",
+        str(folder / "moving_digits_ht.yaml"),
+        f"--ckpt_path={folder}/checkpoints/last.ckpt",
+        "--model.top_k=2",
+    ]
     result = htzoo_command("test", *words, folder=tmp_path)
     assert "note: top_k is 2 as asked, and was 3 in " in result.stderr
-    (saved,) = (tmp_path / "runs" / "config").glob("*/config.yaml")
+    (saved,) = (tmp_path / "runs" / "moving_digits_ht").glob("*/*.yaml")
     assert yaml.safe_load(saved.read_text())["model"]["init_args"]["top_k"] == 2
 
 
 def test_training_resumes(run: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = run
-    words = ["--config", str(folder / "config.yaml"), f"--ckpt_path={folder}/checkpoints/last.ckpt"]
+    words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}/checkpoints/last.ckpt"]
     printed = htzoo_command(
         "fit", *words, "--trainer.max_epochs=3", "--model.schedule=constant", folder=tmp_path
     ).stdout
@@ -125,7 +130,7 @@ def test_training_resumes(run: tuple[Path, str], tmp_path: Path) -> None:
 
 def test_frame_order_is_an_option_of_the_test(run: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = run
-    words = ["--config", str(folder / "config.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
+    words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
     accuracy = {
         order: htzoo_command("test", *words, f"--data.frame_order={order}", folder=tmp_path).stdout.split(" (")[0]
         for order in ("forward", "repeated")
@@ -218,7 +223,8 @@ def test_every_config_prints_and_comes_back(name: str, tmp_path: Path) -> None:
 def test_every_config_trains_one_step(name: str, few_root: Path, tmp_path: Path) -> None:
     flags = ["--data=tests.data.helpers.FewDigits", f"--data.root={few_root}", "--data.batch_size=2"]
     result = htzoo_command("fit", "--config", name, *flags, "--trainer.fast_dev_run=1", folder=tmp_path)
-    assert f"{name}: " in result.stdout
+    assert f"{name}: test accuracy" in result.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
