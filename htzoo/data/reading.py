@@ -144,9 +144,12 @@ def _decord_is_exact(file: Path) -> bool:
 
 
 def _decord_frames(file: Path, wanted: list[int]) -> Frames | None:
-    """Read by random access; None where decord cannot, or where its time stamps show that it may go wrong."""
-    import decord
-    from decord._ffi.base import DECORDError
+    """Read by random access; None where decord is not, cannot, or may go wrong by what its time stamps say."""
+    try:
+        import decord
+        from decord._ffi.base import DECORDError
+    except ImportError:
+        return None  # decord has no wheels for this platform
 
     decord.logging.set_level(decord.logging.QUIET)
     try:

@@ -1,6 +1,7 @@
 """Frames are exact, whatever the file, or it is an error."""
 
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,3 +153,9 @@ def test_writing_refuses(tmp_path: Path) -> None:
         write_video(tmp_path / "a.mp4", np.zeros((2, 48, 96), np.uint8))
     with pytest.raises(VideoError, match="cannot be written"):
         write_video(tmp_path / "nowhere" / "a.mp4", np.zeros((2, 48, 96, 3), np.uint8))
+
+
+def test_the_same_without_decord(video_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    with_decord = read_frames(video_of("h264.mp4"), [7, 100, 7])
+    monkeypatch.setitem(sys.modules, "decord", None)  # importing it now fails, as on a platform without wheels
+    np.testing.assert_array_equal(read_frames(video_of("h264.mp4"), [7, 100, 7]), with_decord)
