@@ -34,9 +34,8 @@ def main(words: list[str]) -> int:
         if not (folder / "done").is_file():
             logger = ["--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", str(folder)]
             logger += ["--trainer.logger.name", config, "--trainer.logger.version", ""]
-            subprocess.run(
-                ["htzoo", "fit", "--config", config, *flags, *common, *logger], check=True, stdout=sys.stderr
-            )
+            command = [sys.executable, "-m", "htzoo", "fit", "--config", config, *flags, *common, *logger]
+            subprocess.run(command, check=True, stdout=sys.stderr)
             (folder / "done").touch()
         with metrics.open() as file:
             epochs = [row for row in csv.DictReader(file) if row.get("val/loss")]

@@ -17,5 +17,5 @@ def reuse_memory() -> None:
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
-    for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
-        libc.mallopt(option, 2**31 - 1)
+    if libc.mallopt(_M_MMAP_THRESHOLD, 2**31 - 1):  # some versions refuse; the other alone would slow things down
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

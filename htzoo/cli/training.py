@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import sys
 import warnings
@@ -14,11 +13,14 @@ from typing import Any, NoReturn
 
 # Set before Lightning is imported: nothing below may print what is of no use to the user.
 warnings.filterwarnings("ignore", message=".*is deprecated", module=r"(lightning|jsonargparse|torch)\b")
-warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
-warnings.filterwarnings(
-    "ignore",
-    message=r".*(smaller than the logging interval|does not have many workers|callbacks used to create the checkpoint)",
-)
+warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+for advice in (
+    "smaller than the logging interval",
+    "does not have many workers",
+    "callbacks used to create the checkpoint",
+    "dirpath has changed",
+):
+    warnings.filterwarnings("ignore", message=f"(?s).*{advice}")
 
 import lightning.pytorch as pl  # noqa: E402
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa: E402
@@ -40,7 +42,6 @@ from htzoo.tasks import Throughput, VideoClassification  # noqa: E402
 NAMED_CLASSES = (MovingDigits, VideoClassification)
 
 FROM_DATA = ("classes", "frame_size")  # arguments of the model that are attributes of the data
-_RUN_TIME = "HTZOO_RUN_TIME"  # how the first process tells the others of a DDP run which folder it chose
 
 
 class ConfigByName(ActionConfigFile):
@@ -74,13 +75,13 @@ class TrainingCLI(LightningCLI):
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.words = list(words)
+        self.words = words
         super().__init__(
             parser_class=OneLineParser,
             seed_everything_default=0,
             auto_configure_optimizers=False,
             save_config_kwargs={"overwrite": True},
-            args=self.words,
+            args=_configurations_first(words),
         )
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
@@ -101,7 +102,6 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The model takes class names and frame size from the data."""
-        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
         for name in FROM_DATA:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
@@ -112,7 +112,9 @@ class TrainingCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Unlike LightningCLI, never let a checkpoint's hyper-parameters replace what was asked for."""
         subcommand = self.config.get("subcommand")
-        path = self.config[subcommand].get("ckpt_path") if subcommand else None
+        path = self.config[subcommand].get("ckpt_path")
+        if path is None and subcommand != "fit":
+            self.parser.error(f"{subcommand} needs a checkpoint: give --ckpt_path RUN/checkpoints/best.ckpt")
         if path is not None:
             note_differences(path, self.config[subcommand].model.init_args.as_dict(), FROM_DATA)
 
@@ -123,15 +125,19 @@ class TrainingCLI(LightningCLI):
             check_checkpoint(path, self.model)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """A trainer that logs to ``runs/NAME/TIME`` and keeps the best and the last epoch."""
+        """A trainer that logs to ``runs/NAME/TIME`` and keeps the best and the last epoch.
+
+        In a run of several processes the first one's folder counts: Lightning passes it on to the others.
+        """
         config = self.config[self.subcommand]
         name = Path(str(config.config[0])).stem if config.get("config") else "unnamed"
         words = ["htzoo", *self.words]
         callbacks: list[pl.Callback] = [RunReport(name, shlex.join(words), config.seed_everything)]
         if self.subcommand == "fit":
             callbacks.insert(0, Throughput())
-            if not config.trainer.fast_dev_run:
-                callbacks.append(ModelCheckpoint(monitor="val/loss", filename="best", save_last=True))
+            if not config.trainer.fast_dev_run and config.trainer.enable_checkpointing is not False:
+                monitor = None if config.trainer.limit_val_batches == 0 else "val/loss"  # without: the last epoch
+                callbacks.append(ModelCheckpoint(monitor=monitor, filename="best", save_last=True))
         if config.trainer.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stderr.isatty()  # in a log file, a bar is a line for every refresh
         if kwargs.get("enable_progress_bar", config.trainer.enable_progress_bar):
@@ -139,10 +145,11 @@ class TrainingCLI(LightningCLI):
         kwargs["enable_model_summary"] = bool(config.trainer.enable_model_summary)
         self.trainer_defaults["callbacks"] = callbacks
         if config.trainer.logger is None and not config.trainer.fast_dev_run:
-            now = datetime.now().isoformat("_", "milliseconds").replace(":", "-")
-            time = os.environ.setdefault(_RUN_TIME, now)
+            time = datetime.now().isoformat("_", "milliseconds").replace(":", "-")
             version = time if self.subcommand == "fit" else f"{time}_{self.subcommand}"
             kwargs["logger"] = CSVLogger(config.trainer.default_root_dir or "runs", name, version)
+        if config.trainer.logger is False:
+            self.save_config_callback = None  # there is no folder, and the working folder is the user's
         self.save_config_kwargs["config_filename"] = f"{name}.yaml"  # so that a run of it has the same name
         return super().instantiate_trainer(**kwargs)
 
@@ -151,7 +158,8 @@ class TrainingCLI(LightningCLI):
         self.trainer.fit(**kwargs)
         if self.trainer.interrupted:
             raise KeyboardInterrupt
-        ckpt_path = None if self.config.fit.trainer.fast_dev_run else "best"
+        checkpoint = self.trainer.checkpoint_callback
+        ckpt_path = (checkpoint.best_model_path or None) if isinstance(checkpoint, ModelCheckpoint) else None
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
 
     def validate(self, **kwargs: Any) -> None:
@@ -161,6 +169,20 @@ class TrainingCLI(LightningCLI):
     def test(self, **kwargs: Any) -> None:
         """Measure on the test clips."""
         self.trainer.test(verbose=False, **kwargs)
+
+
+def _configurations_first(words: Sequence[str]) -> list[str]:
+    """Move every ``--config`` in front, so that flags win over it wherever they stand."""
+    first, rest, waiting = [], [], list(words)
+    while waiting:
+        word = waiting.pop(0)
+        if word in ("-c", "--config") and waiting:
+            first += [word, waiting.pop(0)]
+        elif word.startswith("--config="):
+            first.append(word)
+        else:
+            rest.append(word)
+    return [*rest[:1], *first, *rest[1:]]
 
 
 def run(words: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
+from htzoo.cores import available_cores
 from htzoo.data.cache import open_cache
 from htzoo.data.clips import Clip, ClipDataset, ClipReader, Item, collate_clips
 from htzoo.data.errors import DataError
@@ -48,7 +49,7 @@ class VideoDataModule(LightningDataModule, ABC):
         num_workers: int | None = None,
         cache: bool = True,
         frame_order: FrameOrder = "forward",
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         """Keep the settings; nothing is read or written yet.
 
@@ -60,7 +61,7 @@ class VideoDataModule(LightningDataModule, ABC):
             num_workers: Processes that read clips; None chooses by the number of cores and by whether all is cached.
             cache: Keep decoded frames on disk (clips x frames x H x W x 3 bytes), so that only the first epoch decodes.
             frame_order: Show the frames forward, shuffled, or one of them repeated, to test for motion.
-            seed: Seed of everything random here.
+            seed: Seed of everything random here; None takes that of Lightning's `seed_everything`, or else 0.
 
         Raises:
             ValueError: A number is not positive.
@@ -75,7 +76,7 @@ class VideoDataModule(LightningDataModule, ABC):
         self.num_workers = num_workers
         self.cache = cache
         self.frame_order: FrameOrder = frame_order
-        self.seed = seed
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
         self.num_classes = len(self.classes)
         self.frame_size = (*(size or self.native_size), 3)
         self.clips: tuple[Clip, ...] = ()
@@ -176,7 +177,7 @@ class VideoDataModule(LightningDataModule, ABC):
         if self.num_workers is not None:
             return self.num_workers
         world, _ = self._processes()
-        cores = (os.cpu_count() or 1) // world
+        cores = max(1, available_cores() // world)
         if data.reader.cache is not None and data.reader.cache.is_full(data.indices):
             # Nothing is left to decode: a batch of 32 takes 5 ms here, but 13 ms through a worker, of a core that a
             # small machine needs for training; a large machine has it to spare, and then need not wait the 5 ms.

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from htzoo.cores import available_cores
 from htzoo.data.errors import DataError
 from htzoo.data.rendering import MOTIONS, draw_path, render
 from htzoo.data.writing import write_video
@@ -105,7 +106,7 @@ def _make_missing(root: Path, tasks: list[_Task], groups: int) -> None:
     if not missing:
         return
     digits = _digits_by_group(missing[0].seed, groups)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         work = [pool.submit(_make_clip, root, task, digits[task.group]) for task in missing]
         try:
             for done in tqdm(as_completed(work), total=len(work), desc="making moving digits", unit="clip"):

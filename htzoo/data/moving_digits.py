@@ -35,7 +35,7 @@ class MovingDigits(VideoDataModule):
         num_workers: int | None = None,
         cache: bool = True,
         frame_order: FrameOrder = "forward",
-        seed: int = 0,
+        seed: int | None = None,
         augment: bool = True,
     ) -> None:
         """Keep the settings, those of `VideoDataModule` and one more.
@@ -48,7 +48,7 @@ class MovingDigits(VideoDataModule):
             num_workers: Processes that read clips; None chooses by the number of cores and by whether all is cached.
             cache: Keep decoded frames on disk (507 MB at 8 frames), so that only the first epoch decodes.
             frame_order: Show the frames forward, shuffled, or one of them repeated, to test for motion.
-            seed: Seed of shuffling and augmentation; the clips are the same for every seed.
+            seed: Seed of shuffling and augmentation, None as above; the clips are the same for every seed.
             augment: Shift training clips on the torus, which keeps their class.
         """
         super().__init__(root, frames, size, batch_size, num_workers, cache, frame_order, seed)

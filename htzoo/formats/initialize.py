@@ -24,12 +24,15 @@ def initialize(network: Network, cores: Sequence[Tensor], variance: float | None
         cores: one tensor a core, of the network's shapes.
         variance: mean square of an entry; 1 / in_features when None, which keeps the variance of the input.
     """
+    if any(core.is_meta for core in cores):
+        return  # shapes without numbers: nothing to draw
     variance = 1 / network.in_features if variance is None else variance
     count = len(network.cores)
     spread = (variance / network.num_terms) ** (1 / (2 * count))
     for core in cores:
         core.normal_(0, spread)
     target = (variance * network.in_features * network.out_features) ** 0.5
-    scale = (target / frobenius_norm(network, cores).item()) ** (1 / count)
+    # On the CPU, because not every device has float64.
+    scale = (target / frobenius_norm(network, [core.cpu() for core in cores]).item()) ** (1 / count)
     for core in cores:
         core.mul_(scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
@@ -83,7 +84,7 @@ def _greedy_order(
             choices.append((numbers(kept) - numbers(a) - numbers(b), cost, left, right, kept))
         _, cost, left, right, kept = min(choices)
         b, a = pool.pop(right), pool.pop(left)
-        letters = {edge: chr(ord("a") + k) for k, edge in enumerate(dict.fromkeys((*a, *b)))}
+        letters = dict(zip(dict.fromkeys((*a, *b)), string.ascii_letters))
         sides = ["".join(letters[edge] for edge in labels) for labels in (a, b, kept)]
         steps.append((left, right, f"{sides[0]},{sides[1]}->{sides[2]}"))
         pool.append(kept)

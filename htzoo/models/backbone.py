@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module):
-    """Any timm model without its classifier, its own preprocessing included.
+    """Any timm model without its classifier, resizing and normalising frames as the model expects.
 
     Args:
         name: a timm model name, with or without a weight tag.
@@ -39,7 +39,7 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features (n, num_features) of frames (n, 3, height, width) with pixels 0 to 255."""
-        frames = frames.float()
+        frames = frames.to(self.mean.dtype)
         if frames.shape[-2:] != self.input_size:
             frames = nn.functional.interpolate(frames, self.input_size, mode="bilinear", antialias=True)
         features: Tensor = self.network((frames - self.mean) / self.std)

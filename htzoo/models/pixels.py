@@ -28,11 +28,13 @@ def scale_pixels(video: Tensor, lengths: Tensor | None, scaling: PixelScaling, s
     ours = not pixels.is_floating_point()  # the float copy of uint8 frames may be overwritten, which saves a pass
     pixels = pixels.float()
     if scaling == "centered":
-        mean, factor = torch.full_like(pixels[:, 0], 128), torch.full_like(pixels[:, 0], scale)
-    else:
-        count = pixels.shape[1] if lengths is None else lengths * (pixels.shape[1] // time)
-        mean = pixels.sum(1) / count
-        variance = torch.linalg.vector_norm(pixels, dim=1).square() / count - mean.square()
-        factor = scale / variance.clamp_min(1).sqrt()  # a clip of one colour has no contrast to enlarge
-    centred = pixels.sub_(mean[:, None]) if ours else pixels - mean[:, None]
-    return centred.mul_(factor[:, None]).reshape(batch, time, -1)
+        return (pixels.sub_(128) if ours else pixels - 128).mul_(scale).reshape(batch, time, -1)
+    count = pixels.shape[1] if lengths is None else lengths * (pixels.shape[1] // time)
+    mean = (pixels.sum(1) / count)[:, None]
+    centred = (pixels.sub_(mean) if ours else pixels - mean).reshape(batch, time, -1)
+    # Frame by frame and after the mean is taken off: in float32 a long sum of large squares would drown the contrast.
+    power = torch.linalg.vector_norm(centred, dim=2).square()
+    if lengths is not None:
+        power = power * (torch.arange(time, device=video.device) < lengths[:, None])
+    deviation = (power.sum(1) / count).sqrt().clamp_min(1)  # a clip of one colour has no contrast to enlarge
+    return centred.mul_((scale / deviation)[:, None, None])

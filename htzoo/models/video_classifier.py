@@ -102,6 +102,7 @@ class VideoClassifier(nn.Module):
         if self.training and self.input_dropout:
             mask = nn.functional.dropout(torch.ones_like(features[:, :1]), self.input_dropout)
             features = features * mask
+        features = features.to(self.classifier.weight.dtype)
         sequence: Tensor | PackedSequence = features
         if lengths is not None:
             sequence = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)

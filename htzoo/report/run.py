@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
+from htzoo.cores import available_cores
 from htzoo.data import VideoDataModule
 from htzoo.files import replacing
 from htzoo.models import count_parameters
@@ -56,8 +57,6 @@ class RunReport(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print a line."""
-        if trainer.sanity_checking:
-            return
         self.epochs = trainer.current_epoch + 1
         values = {key: float(value) for key, value in trainer.callback_metrics.items()}
         parts = [f"epoch {self.epochs:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}"]
@@ -112,7 +111,7 @@ class RunReport(pl.Callback):
                 per_class=_per_class(matrix, classes),
                 loader_fps=self.speeds.get("loader"),
                 step_fps=self.speeds.get("step"),
-                versions={name: version(name) for name in ("htzoo", "torch", "lightning", "decord", "av")},
+                versions=_versions(),
                 machine=_machine(trainer),
                 pictures=tuple(pictures),
             ),
@@ -140,7 +139,7 @@ class RunReport(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Collect the probabilities of a batch."""
-        columns = torch.cat([outputs["index"][:, None].double(), outputs["probability"].double()], 1)
+        columns = torch.cat([outputs["index"][:, None].cpu().double(), outputs["probability"].cpu().double()], 1)
         self.rows += columns.tolist()
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -153,7 +152,7 @@ class RunReport(pl.Callback):
         output = folder / f"predictions{part}.csv"
         clips = getattr(trainer, "datamodule").clips  # noqa: B009 (set by Lightning, unknown to mypy)
         classes = pl_module.model.classes
-        with replacing(output) as temporary, temporary.open("w", newline="") as file:
+        with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["path", "label", "predicted", *classes])
             for index, *probabilities in self.rows:
@@ -197,11 +196,20 @@ def _per_class(matrix: np.ndarray, classes: tuple[str, ...]) -> dict[str, tuple[
     return {name: (int(matrix[k, k]), int(matrix[k].sum())) for k, name in enumerate(classes)}
 
 
+def _versions() -> dict[str, str]:
+    """Versions of what a result depends on; decord is not installed everywhere."""
+    found = {}
+    for name in ("htzoo", "torch", "lightning", "decord", "av"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def _machine(trainer: pl.Trainer) -> str:
     if trainer.strategy.root_device.type == "cuda":
         return f"{trainer.world_size} x {torch.cuda.get_device_name()}"
     processes = f"{trainer.world_size} processes, " if trainer.world_size > 1 else ""
-    return f"{processes}{os.cpu_count()} CPU cores, {platform.machine()}, {platform.system()}"
+    return f"{processes}{available_cores()} CPU cores, {platform.machine()}, {platform.system()}"
 
 
 def _say(trainer: pl.Trainer, text: str) -> None:

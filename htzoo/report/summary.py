@@ -157,7 +157,8 @@ def _training(summary: RunSummary) -> Iterator[str]:
     yield "| training | |"
     yield "|---|---|"
     best = "" if summary.best_epoch is None else f", the best is {summary.best_epoch:,}"
-    yield f"| epochs | {summary.epochs:,}{best} |"
+    if summary.epochs:
+        yield f"| epochs | {summary.epochs:,}{best} |"
     if summary.val_accuracy is not None:
         yield f"| validation accuracy | {summary.val_accuracy:.3f} |"
     yield f"| time | {_duration(summary.train_seconds)} |"

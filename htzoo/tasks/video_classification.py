@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from htzoo.data.clips import Batch
 from htzoo.models import VideoClassifier
+
+if TYPE_CHECKING:
+    from htzoo.data.clips import Batch
 
 
 class VideoClassification(pl.LightningModule):
@@ -21,8 +27,9 @@ class VideoClassification(pl.LightningModule):
 
     Args:
         optimizer: makes the optimiser from the parameters.
-        schedule: learning rate over the whole run. ``one_cycle`` rises over the first 30 % and falls to almost nothing,
-            ``cosine`` only falls, ``constant`` stays.
+        schedule: learning rate over the whole run. ``one_cycle`` rises over the first 30 % and falls to almost nothing
+            (:class:`torch.optim.lr_scheduler.OneCycleLR`, which moves momentum or beta_1 the other way), ``cosine``
+            only falls, ``constant`` stays.
         top_k: also report how often the class is among the k likeliest.
         model: arguments of :class:`~htzoo.models.VideoClassifier`.
     """
@@ -101,13 +108,38 @@ class VideoClassification(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser, and a schedule stepped every batch."""
         optimizer = self.optimizer(self.parameters())
+        optimizer.register_load_state_dict_pre_hook(_keep_options)
         if self.schedule == "constant":
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        rates = [group["lr"] for group in optimizer.param_groups]
-        scheduler: torch.optim.lr_scheduler.LRScheduler
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise ValueError(
+                f"schedule is {self.schedule!r}, which needs an end: give max_epochs or max_steps, or schedule constant"
+            )
+        scheduler: LRScheduler
         if self.schedule == "one_cycle":
-            scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=steps)
+            rates = [group["lr"] for group in optimizer.param_groups]
+            scheduler = OneCycleLR(optimizer, max_lr=rates, total_steps=int(steps))
         else:
-            scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+            scheduler = LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(step / steps, 1))) / 2)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the saved schedule behind: it may have been for another rate, or another end."""
+        checkpoint["lr_schedulers"] = []
+
+    def on_train_start(self) -> None:
+        """In a resumed run, bring the schedule to where the training is."""
+        for config in self.trainer.lr_scheduler_configs:
+            scheduler = config.scheduler
+            if self.trainer.global_step and isinstance(scheduler, LRScheduler):
+                scheduler.last_epoch = self.trainer.global_step - 1
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", message=".*lr_scheduler.step", category=UserWarning)
+                    scheduler.step()
+
+
+def _keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """Let the options asked for (learning rate, betas, weight decay) win over those in a checkpoint."""
+    pairs = zip(optimizer.param_groups, state["param_groups"], strict=True)
+    return {**state, "param_groups": [{**asked, "params": saved["params"]} for asked, saved in pairs]}

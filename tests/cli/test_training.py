@@ -26,6 +26,7 @@ SMALL = [
 
 
 def htzoo_command(*words: str, folder: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    folder.mkdir(exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "htzoo", *words]
     result = subprocess.run(
@@ -119,23 +120,56 @@ def test_flags_win_over_a_checkpoint(run: tuple[Path, str], tmp_path: Path) -> N
     assert yaml.safe_load(saved.read_text())["model"]["init_args"]["top_k"] == 2
 
 
-def test_training_resumes(run: tuple[Path, str], tmp_path: Path) -> None:
+def test_training_resumes_as_asked(run: tuple[Path, str], tmp_path: Path) -> None:
+    """Two epochs, then a third: on the schedule of three epochs, at the rate that is asked for now."""
     folder, _ = run
     words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}/checkpoints/last.ckpt"]
-    printed = htzoo_command(
-        "fit", *words, "--trainer.max_epochs=3", "--model.schedule=constant", folder=tmp_path
-    ).stdout
-    assert [line.split("  ")[0] for line in printed.splitlines() if line.startswith("epoch")] == ["epoch 3/3"]
+    flags = ["--trainer.max_epochs=3", "--model.optimizer.lr=0.02", "--model.optimizer.weight_decay=0.5"]
+    result = htzoo_command("fit", *words, *flags, folder=tmp_path)
+    assert result.stderr == ""
+    printed = [line.split("  ")[0] for line in result.stdout.splitlines() if line.startswith("epoch")]
+    assert printed == ["epoch 3/3"]
+    (last,) = tmp_path.rglob("last.ckpt")
+    (group,) = torch.load(last, weights_only=True)["optimizer_states"][0]["param_groups"]
+    assert group["weight_decay"] == 0.5
+    twin = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(twin, max_lr=0.02, total_steps=15)
+    for _ in range(15):
+        twin.step()
+        schedule.step()
+    assert group["lr"] == pytest.approx(twin.param_groups[0]["lr"])
+    assert group["max_lr"] == 0.02
 
 
-def test_frame_order_is_an_option_of_the_test(run: tuple[Path, str], tmp_path: Path) -> None:
+def test_frame_order_changes_what_is_seen(run: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = run
     words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
-    accuracy = {
-        order: htzoo_command("test", *words, f"--data.frame_order={order}", folder=tmp_path).stdout.split(" (")[0]
-        for order in ("forward", "repeated")
-    }
-    assert all("test accuracy" in text for text in accuracy.values())
+    found = {}
+    for order in ("forward", "shuffled", "repeated"):
+        htzoo_command("predict", *words, f"--data.frame_order={order}", folder=tmp_path / order)
+        (predictions,) = (tmp_path / order).rglob("predictions.csv")
+        found[order] = predictions.read_text()
+    assert len(set(found.values())) == 3
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_other_precisions_train(precision: str, few_root: Path, tmp_path: Path) -> None:
+    words = ["--config=moving_digits_ht", *SMALL, f"--data.root={few_root}", f"--trainer.precision={precision}"]
+    assert "test accuracy" in htzoo_command("fit", *words, "--trainer.max_epochs=1", folder=tmp_path).stdout
+
+
+def test_flags_win_wherever_they_stand(tmp_path: Path) -> None:
+    words = ["fit", "--trainer.max_epochs=3", "--config", "moving_digits_ht", "--print_config"]
+    assert yaml.safe_load(htzoo_command(*words, folder=tmp_path).stdout)["trainer"]["max_epochs"] == 3
+
+
+def test_without_validation_or_folder(few_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("# mine\ntrainer: {logger: false, enable_checkpointing: false}\n")
+    words = ["--config=mine.yaml", "--config=moving_digits_ht", *SMALL, f"--data.root={few_root}"]
+    result = htzoo_command("fit", *words, "--trainer.limit_val_batches=0", folder=tmp_path)
+    assert "mine: test accuracy" in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+    assert (tmp_path / "mine.yaml").read_text().startswith("# mine")
 
 
 BAD = {
@@ -150,6 +184,19 @@ BAD = {
         "in_modes (8, 10, 10, 9, 8) multiply to 57,600, but the input has 14,400 features",
     ),
     "a folder that cannot be": (["fit", "--config=moving_digits_ht", "--data.root=/proc/no"], 1, "cannot be written"),
+    "no checkpoint named": (["test", "--config=moving_digits_ht"], 2, "test needs a checkpoint: give --ckpt_path"),
+    "no end of the schedule": (
+        [
+            "fit",
+            "--config=moving_digits_ht",
+            *SMALL,
+            "--trainer.max_epochs=-1",
+            "--data.root=@root",
+            "--trainer.logger=false",
+        ],
+        1,
+        "schedule is 'one_cycle', which needs an end",
+    ),
     "no checkpoint": (["test", "--config=moving_digits_ht", "--ckpt_path=no.ckpt"], 1, "which is no file"),
     "a file that is no checkpoint": (
         ["test", "--config=moving_digits_ht", f"--ckpt_path={__file__}"],
@@ -160,7 +207,8 @@ BAD = {
 
 
 @pytest.mark.parametrize(("words", "status", "message"), BAD.values(), ids=BAD.keys())
-def test_bad_input_is_one_sentence(words: list[str], status: int, message: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence(words: list[str], status: int, message: str, few_root: Path, tmp_path: Path) -> None:
+    words = [word.replace("@root", str(few_root)) for word in words]
     result = htzoo_command(*words, folder=tmp_path, status=status)
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
@@ -175,7 +223,11 @@ def test_checkpoint_of_another_model_is_refused(run: tuple[Path, str], few_root:
         f"--data.root={few_root}",
     ]
     result = htzoo_command(*words, folder=tmp_path, status=1)
-    assert "a checkpoint of another model: model.lstm" in result.stderr.splitlines()[-1]
+    assert "a checkpoint of another model: frame_size is [12, 16, 3] there" in result.stderr.splitlines()[-1]
+    words += ["--data=tests.data.helpers.FewDigits", "--data.size=[12,16]", "--model.hidden_size=8"]
+    words += ["--model.input_format={name: TensorTrain, in_modes: [4, 9, 16], out_modes: [2, 2, 2], rank: 1}"]
+    result = htzoo_command(*words, folder=tmp_path, status=1)
+    assert "a checkpoint of another model: model.lstm.weight_ih_l0.core_1 has shape" in result.stderr.splitlines()[-1]
 
 
 def test_corrupt_and_missing_clips_are_named(few_root: Path, tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def test_published_counts(chosen: Format, gates: int, count: int) -> None:
     assert chosen.network(57600, 256, gates).num_parameters == count
 
 
+def test_many_modes() -> None:
+    """More labels than the alphabet has letters."""
+    network = TensorTrain((1,) * 12 + (2, 2), (1,) * 12 + (2, 2), 1).network(4, 4)
+    assert to_dense(network, [torch.ones(core.shape) for core in network.cores]).tolist() == [[1.0] * 4] * 4
+
+
 def test_first_entry_of_a_tensor_train_is_the_product_of_its_slices() -> None:
     """The definition, written out once without any of our code."""
     network = TensorTrain((2, 3), (2, 2), 2).network(6, 4)

@@ -60,6 +60,15 @@ def test_standardized_clips_have_mean_0_and_deviation_1() -> None:
     assert not scale_pixels(torch.full_like(video, 9), None, "standardized", 1.0).any()
 
 
+@pytest.mark.parametrize(("level", "contrast"), [(128, 5.0), (250, 1.5)])
+def test_faint_contrast_on_large_clips_is_not_drowned(level: int, contrast: float) -> None:
+    noise = torch.randn(1, 16, 3, 240, 320, generator=torch.Generator().manual_seed(0)) * contrast
+    video = (noise + level).round().clamp(0, 255).to(torch.uint8)
+    features = scale_pixels(video, None, "standardized", 1.0)
+    assert features.std(correction=0).item() == pytest.approx(1, rel=1e-4)
+    assert features.mean().item() == pytest.approx(0, abs=1e-4)
+
+
 def test_centered_pixels_and_their_order() -> None:
     """Published order: height, width, channel, the channel fastest."""
     video = clips(1, 1)
