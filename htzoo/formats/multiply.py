@@ -36,17 +36,27 @@ def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
         inner, outer = network.size(product.contracted), network.size(product.new)
         tensors = [cores[k] for k in product.group]
         edges = [network.cores[k].edges for k in product.group]
+        new = tuple(_twin(edge) if edge in product.contracted else edge for edge in product.new)
+        for edge in product.contracted:
+            if edge in product.new:
+                tensors.append(torch.eye(network.sizes[edge], dtype=x.dtype, device=x.device))
+                edges.append((edge, _twin(edge)))
         if product.after == 1:
-            matrix = merge(tensors, edges, (*product.contracted, *product.new)).reshape(inner, outer)
+            matrix = merge(tensors, edges, (*product.contracted, *new)).reshape(inner, outer)
             x = x.reshape(-1, inner) @ matrix
         else:
-            matrix = merge(tensors, edges, (*product.new, *product.contracted)).reshape(outer, inner)
+            matrix = merge(tensors, edges, (*new, *product.contracted)).reshape(outer, inner)
             x = x.reshape(-1, inner, product.after)
             x = torch.bmm(matrix.expand(x.shape[0], outer, inner), x)
         layout = (*layout[:first], *product.new, *layout[first + len(product.contracted) :])
     if chain.permutation is not None:
         x = _permute(x.reshape(rows, *(network.sizes[edge] for edge in layout)), chain.permutation)
     return x.reshape(rows, network.out_features)
+
+
+def _twin(edge: str) -> str:
+    """The label of an edge behind a block-diagonal matrix."""
+    return f"{edge}'"
 
 
 def _permute(x: Tensor, permutation: Sequence[int]) -> Tensor:

@@ -48,7 +48,8 @@ class Network:
         """Refuse ranks that add parameters and no freedom."""
         for core in self.cores:
             for edge, size in zip(core.edges, core.shape, strict=True):
-                others = math.prod(core.shape) // size
+                # What more than two cores share is fixed while this edge is summed over.
+                others = self.size(e for e in core.edges if e != edge and len(self.holders(e)) <= 2)
                 if len(self.holders(edge)) == 2 and size > others:
                     raise ValueError(
                         f"rank {size} on edge {edge} is more than {core.name} of shape {core.shape} can use: "
