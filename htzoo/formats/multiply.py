@@ -9,7 +9,7 @@ from torch import Tensor
 
 from htzoo.formats.merge import merge
 from htzoo.formats.network import Network
-from htzoo.formats.plan import CPU, GPU, plan
+from htzoo.formats.plan import CPU, GPU, Plan, plan
 
 
 def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -27,6 +27,21 @@ def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
     machine = CPU if x.device.type == "cpu" else GPU
     # Plans differ little between neighbouring batch sizes; powers of two keep the cache small.
     chain = plan(network, 1 << max(rows - 1, 0).bit_length(), input_gradient=x.requires_grad, machine=machine)
+    if chain.split is None:
+        return _follow(chain, network, cores, x)
+    count = network.sizes[chain.split]
+    slices = [
+        torch.split(core, 1, held.edges.index(chain.split)) if chain.split in held.edges else (core,) * count
+        for held, core in zip(network.cores, cores, strict=True)
+    ]
+    one = network.slice(chain.split)
+    first, *rest = zip(*slices, strict=True)
+    return sum((_follow(chain, one, parts, x) for parts in rest), _follow(chain, one, first, x))
+
+
+def _follow(chain: Plan, network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
+    """The product by one chain."""
+    rows = x.shape[0]
     layout = network.inputs
     for product in chain.products:
         if product.permutation is not None:

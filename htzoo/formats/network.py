@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 
@@ -92,6 +92,14 @@ class Network:
     def size(self, edges: Iterable[str]) -> int:
         """Product of the sizes of ``edges``."""
         return math.prod(self.sizes[edge] for edge in edges)
+
+    def slice(self, edge: str) -> Network:
+        """The network of one slice of the cores along ``edge``, which stays as an axis of size 1."""
+        cores = (
+            replace(core, shape=tuple(1 if e == edge else size for e, size in zip(core.edges, core.shape)))
+            for core in self.cores
+        )
+        return replace(self, cores=tuple(cores))
 
     def open_edges(self, group: Iterable[int]) -> tuple[str, ...]:
         """Edges that the merged tensor of the cores in ``group`` keeps: modes, and edges to cores outside it."""
