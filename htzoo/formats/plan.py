@@ -40,7 +40,9 @@ CPU = Machine(multiply_adds=3.2e10, bytes_moved=1.0e10, kernel=8e-6, small_produ
 GPU = Machine(multiply_adds=2.0e13, bytes_moved=1.5e12, kernel=6e-6, small_product=0, vector=32)
 
 LONGEST_CHAIN = 6
-WIDTH = 24  # states kept after each product; ten times as many find no faster chain for any published shape
+# States kept after each product and for each number of input modes still open: a state that absorbed few of them is
+# cheap so far, and must not crowd out the others.
+WIDTH = 6
 
 
 @dataclass(frozen=True)
@@ -94,22 +96,21 @@ def plan(network: Network, rows: int, *, input_gradient: bool = False, machine: 
         input_gradient: whether the gradient with respect to the input is wanted too.
         machine: constants of the cost model.
     """
-    best = _chain(network, rows, input_gradient, machine)
+    best = _chain(network, rows, input_gradient, machine, math.inf)
     for edge, size in network.sizes.items():
         if size > 1 and len(network.holders(edge)) > 2:
-            one = _chain(network.slice(edge), rows, input_gradient, machine)
-            adding = 12 * rows * network.out_features / machine.bytes_moved
-            seconds = size * (one.seconds + adding + 2 * len(network.cores) * machine.kernel)
-            if seconds < best.seconds:
-                best = replace(one, seconds=seconds, split=edge)
+            adding = 12 * rows * network.out_features / machine.bytes_moved + 2 * len(network.cores) * machine.kernel
+            one = _chain(network.slice(edge), rows, input_gradient, machine, best.seconds / size - adding)
+            if one.products:
+                best = replace(one, seconds=size * (one.seconds + adding), split=edge)
     return best
 
 
-def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) -> Plan:
-    """The fastest single chain found."""
+def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine, limit: float) -> Plan:
+    """The fastest single chain found; one without products where none takes less than ``limit`` seconds."""
     everything = frozenset(range(len(network.cores)))
     groups = sorted((_group(network, members, machine) for members in _members(network)), key=lambda g: -len(g.members))
-    best = Plan((), None, math.inf)
+    best = Plan((), None, limit)
     states = {_State(frozenset(), network.inputs): _Path((), 0.0)}
     for _ in range(LONGEST_CHAIN):
         reached: dict[_State, _Path] = {}
@@ -119,6 +120,8 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
                     gradient = bool(path.products) or input_gradient
                     seconds = path.seconds + group.seconds
                     seconds += _seconds(network, state.layout, product, rows, gradient, machine)
+                    if seconds >= best.seconds:
+                        continue
                     chain = (*path.products, product)
                     after = _State(state.absorbed | group.members, layout)
                     if after.absorbed == everything:
@@ -131,8 +134,12 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
                     elif after not in reached or seconds < reached[after].seconds:
                         reached[after] = _Path(chain, seconds)
         bounds = {s: path.seconds + _least_seconds(network, s.layout, rows, machine) for s, path in reached.items()}
-        kept = heapq.nsmallest(WIDTH, (s for s in reached if bounds[s] < best.seconds), key=lambda s: bounds[s])
-        states = {state: reached[state] for state in kept}
+        levels: dict[int, list[_State]] = {}
+        for state in reached:
+            if bounds[state] < best.seconds:
+                levels.setdefault(len(set(state.layout) & set(network.inputs)), []).append(state)
+        kept = (heapq.nsmallest(WIDTH, level, key=lambda s: bounds[s]) for level in levels.values())
+        states = {state: reached[state] for level in kept for state in level}
     return best
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -304,6 +305,29 @@ def test_plan_is_a_short_chain_without_copies(chosen: Format) -> None:
     assert multiply_adds < 58982400 / 8  # papers.md's two-product form needs 1/11.8 of the dense count
     assert plan(network, 128) is found  # cached
     assert plan(network, 128, machine=GPU).products
+
+
+def test_one_chain_a_block_equals_the_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan(BT_UCF11.network(57600, 256, 4), 128).split == "b"
+    built = build((BlockTerm((4, 3, 2), (2, 2, 3), 2, 3), 24, 12), 4)
+    assert built is not None
+    network, cores = built
+    one = replace(plan(network.slice("b"), 8), split="b")
+    monkeypatch.setattr("htzoo.formats.multiply.plan", lambda *_, **__: one)
+    x = torch.randn(8, 24, dtype=torch.float64)
+    ours, dense = multiply(network, cores, x), x @ to_dense(network, cores).T
+    assert torch.allclose(ours, dense, rtol=1e-10)
+    for got, expected in zip(
+        torch.autograd.grad(ours.square().sum(), cores), torch.autograd.grad(dense.square().sum(), cores), strict=True
+    ):
+        assert torch.allclose(got, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("rows", [1, 96])
+def test_ring_is_never_built_whole(rows: int) -> None:
+    """Many small groups of a ring look cheap at first, and must not crowd out the short chain."""
+    network = TR_UCF11.network(57600, 256, 4)
+    assert max(network.size((*link.contracted, *link.new)) for link in plan(network, rows).products) < 57600 * 60
 
 
 def test_product_follows_double_backward() -> None:
