@@ -5,7 +5,7 @@
 The weight is that of an LSTM over frames: 57,600 inputs, 4 x 256 outputs; rows are frames. A step is forward and
 backward without the gradient of the frames. The floor is ``x @ A @ B`` with A of shape (57600, 4) and B of shape
 (4, 1024). All rows of the table are measured in turns, so that a busy machine slows all of them alike; compare ratios,
-not milliseconds.
+not milliseconds. The prediction is for an idle core; ``multiply`` itself plans for the next power of two of rows.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main() -> None:
         cores = [torch.empty(core.shape, requires_grad=True) for core in network.cores]
         initialize(network, cores)
         contestants[name] = (lambda network=network, cores=cores: multiply(network, cores, x), cores)  # type: ignore[misc]
-        chain = plan(network, 1 << (arguments.rows - 1).bit_length())
+        chain = plan(network, arguments.rows)
         facts[name] = (f"{network.num_parameters:,}", str(len(chain.products)), f"{chain.seconds * 1e3:.1f}")
 
     forward: dict[str, list[float]] = {name: [] for name in contestants}
