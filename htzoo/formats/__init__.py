@@ -6,13 +6,21 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from htzoo.formats.block_term import BlockTerm
+from htzoo.formats.cp import CP
 from htzoo.formats.dense import Dense
 from htzoo.formats.format import Format, ModeFormat
 from htzoo.formats.hierarchical_tucker import HierarchicalTucker
+from htzoo.formats.kronecker_cp import KroneckerCP
 from htzoo.formats.network import Core, Network
+from htzoo.formats.tensor_ring import TensorRing
 from htzoo.formats.tensor_train import TensorTrain
+from htzoo.formats.tucker import Tucker
 
-FORMATS: dict[str, type[Format]] = {cls.__name__: cls for cls in (Dense, HierarchicalTucker, TensorTrain)}
+FORMATS: dict[str, type[Format]] = {
+    cls.__name__: cls
+    for cls in (CP, BlockTerm, Dense, HierarchicalTucker, KroneckerCP, TensorRing, TensorTrain, Tucker)
+}
 
 
 def format_from_dict(values: Mapping[str, Any]) -> Format:
@@ -38,13 +46,18 @@ def format_from_dict(values: Mapping[str, Any]) -> Format:
 
 
 __all__ = [
+    "CP",
     "FORMATS",
+    "BlockTerm",
     "Core",
     "Dense",
     "Format",
     "HierarchicalTucker",
+    "KroneckerCP",
     "ModeFormat",
     "Network",
+    "TensorRing",
     "TensorTrain",
+    "Tucker",
     "format_from_dict",
 ]

@@ -30,7 +30,7 @@ class Format(ABC):
     def to_dict(self) -> dict[str, Any]:
         """The format as plain data, with its class name under ``name``."""
         values = dataclasses.asdict(self)  # type: ignore[call-overload]  # every format is a dataclass
-        return {"name": type(self).__name__, **{k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}}
+        return {"name": type(self).__name__, **{key: _as_lists(value) for key, value in values.items()}}
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ class ModeFormat(Format):
                 f"{type(self).__name__}: in_modes {self.in_modes} and out_modes {self.out_modes} are paired: "
                 "give both the same number of modes, at least 2"
             )
+
+
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def positive_integers(name: str, values: Any, count: int | None = None) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 
@@ -48,7 +48,8 @@ class Network:
         """Refuse ranks that add parameters and no freedom."""
         for core in self.cores:
             for edge, size in zip(core.edges, core.shape, strict=True):
-                others = math.prod(core.shape) // size
+                # What more than two cores share is fixed while this edge is summed over.
+                others = self.size(e for e in core.edges if e != edge and len(self.holders(e)) <= 2)
                 if len(self.holders(edge)) == 2 and size > others:
                     raise ValueError(
                         f"rank {size} on edge {edge} is more than {core.name} of shape {core.shape} can use: "
@@ -91,6 +92,14 @@ class Network:
     def size(self, edges: Iterable[str]) -> int:
         """Product of the sizes of ``edges``."""
         return math.prod(self.sizes[edge] for edge in edges)
+
+    def slice(self, edge: str) -> Network:
+        """The network of one slice of the cores along ``edge``, which stays as an axis of size 1."""
+        cores = (
+            replace(core, shape=tuple(1 if e == edge else size for e, size in zip(core.edges, core.shape)))
+            for core in self.cores
+        )
+        return replace(self, cores=tuple(cores))
 
     def open_edges(self, group: Iterable[int]) -> tuple[str, ...]:
         """Edges that the merged tensor of the cores in ``group`` keeps: modes, and edges to cores outside it."""

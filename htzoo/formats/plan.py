@@ -1,19 +1,20 @@
 """Plan the product of a batch of inputs with a network as a short chain of large matrix products.
 
 The cores are split into groups. Each group is merged into one small matrix (independent of the batch), and the batch
-meets these matrices one after the other. Which groups, in which order and with which axes where, is a shortest-path
-problem: a state is what has been absorbed and how the axes of the running tensor lie in memory, and the length of a
-step is the predicted time of its forward and backward products, memory moved included.
+meets these matrices one after the other. Which groups, in which order and with which axes where, is found by a beam
+search: a state is what has been absorbed and how the axes of the running tensor lie in memory, and a step costs the
+predicted time of its forward and backward products, memory moved included.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import count
+from itertools import combinations
+from itertools import product as cross
 from typing import NamedTuple
 
 from htzoo.formats.merge import Edges, merge_order
@@ -38,10 +39,17 @@ class Machine:
 CPU = Machine(multiply_adds=3.2e10, bytes_moved=1.0e10, kernel=8e-6, small_product=4e-7, vector=16)
 GPU = Machine(multiply_adds=2.0e13, bytes_moved=1.5e12, kernel=6e-6, small_product=0, vector=32)
 
+LONGEST_CHAIN = 6
+# States kept after each product and for each number of input modes still open: a state that absorbed few of them is
+# cheap so far, and must not crowd out the others.
+WIDTH = 6
+
 
 @dataclass(frozen=True)
 class Product:
     """One link of the chain: ``contracted`` axes of the running tensor are replaced, in place, by ``new`` ones.
+
+    An edge that cores of later links share stands in both, and the matrix is block-diagonal in it.
 
     Args:
         group: positions of the cores that are merged into the matrix.
@@ -62,11 +70,20 @@ class Product:
 
 @dataclass(frozen=True)
 class Plan:
-    """The chain, the reordering of its result (None where it comes out right), and the predicted seconds of a step."""
+    """A chain of products.
+
+    Args:
+        products: the links.
+        permutation: reordering of the result's axes, or None where they come out right.
+        seconds: predicted time of a step.
+        split: an edge that many cores share and that is summed over outside: the chain runs once for every slice of
+            the cores along it, and the results are added up. None where there is one chain.
+    """
 
     products: tuple[Product, ...]
     permutation: tuple[int, ...] | None
     seconds: float
+    split: str | None = None
 
 
 @lru_cache(maxsize=1024)
@@ -79,32 +96,58 @@ def plan(network: Network, rows: int, *, input_gradient: bool = False, machine: 
         input_gradient: whether the gradient with respect to the input is wanted too.
         machine: constants of the cost model.
     """
+    best = _chain(network, rows, input_gradient, machine, math.inf)
+    for edge, size in network.sizes.items():
+        if size > 1 and len(network.holders(edge)) > 2:
+            adding = 12 * rows * network.out_features / machine.bytes_moved + 2 * len(network.cores) * machine.kernel
+            one = _chain(network.slice(edge), rows, input_gradient, machine, best.seconds / size - adding)
+            if one.products:
+                best = replace(one, seconds=size * (one.seconds + adding), split=edge)
+    return best
+
+
+def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine, limit: float) -> Plan:
+    """The fastest single chain found; one without products where none takes less than ``limit`` seconds."""
     everything = frozenset(range(len(network.cores)))
     groups = sorted((_group(network, members, machine) for members in _members(network)), key=lambda g: -len(g.members))
-    goal = _State(everything, network.outputs)
-    tie = count()  # equal costs are settled by age, never by comparing plans
-    queue: list[tuple[float, int, _State, tuple[Product, ...], tuple[int, ...] | None]] = []
-    heapq.heappush(queue, (0.0, next(tie), _State(frozenset(), network.inputs), (), None))
-    shortest: dict[_State, float] = {}
-    while queue:
-        seconds, _, state, products, permutation = heapq.heappop(queue)
-        if state == goal:
-            return Plan(products, permutation, seconds)
-        if seconds > shortest.get(state, math.inf):
-            continue  # reached more cheaply since
-        for group in groups:
-            for product, layout in _links(network, state, group):
-                gradient = bool(products) or input_gradient
-                cost = seconds + group.seconds + _seconds(network, state.layout, product, rows, gradient, machine)
-                after, reorder = _State(state.absorbed | group.members, layout), None
-                if after.absorbed == everything and layout != network.outputs:
-                    after, reorder = goal, tuple(layout.index(edge) for edge in network.outputs)
-                    cost += 2 * _copy_seconds(rows * network.out_features, machine)
-                # The largest group comes first, so that the goal's cost soon bounds what is worth a look.
-                if cost < min(shortest.get(after, math.inf), shortest.get(goal, math.inf)):
-                    shortest[after] = cost
-                    heapq.heappush(queue, (cost, next(tie), after, (*products, product), reorder))
-    raise AssertionError("a connected network has a chain")
+    best = Plan((), None, limit)
+    states = {_State(frozenset(), network.inputs): _Path((), 0.0)}
+    for _ in range(LONGEST_CHAIN):
+        reached: dict[_State, _Path] = {}
+        for state, path in states.items():
+            for group in groups:
+                for product, layout in _links(network, state, group):
+                    gradient = bool(path.products) or input_gradient
+                    seconds = path.seconds + group.seconds
+                    seconds += _seconds(network, state.layout, product, rows, gradient, machine)
+                    if seconds >= best.seconds:
+                        continue
+                    chain = (*path.products, product)
+                    after = _State(state.absorbed | group.members, layout)
+                    if after.absorbed == everything:
+                        reorder = None
+                        if layout != network.outputs:
+                            reorder = tuple(layout.index(edge) for edge in network.outputs)
+                            seconds += 2 * _copy_seconds(rows * network.out_features, machine)
+                        if seconds < best.seconds:
+                            best = Plan(chain, reorder, seconds)
+                    elif after not in reached or seconds < reached[after].seconds:
+                        reached[after] = _Path(chain, seconds)
+        bounds = {s: path.seconds + _least_seconds(network, s.layout, rows, machine) for s, path in reached.items()}
+        levels: dict[int, list[_State]] = {}
+        for state in reached:
+            if bounds[state] < best.seconds:
+                levels.setdefault(len(set(state.layout) & set(network.inputs)), []).append(state)
+        kept = (heapq.nsmallest(WIDTH, level, key=lambda s: bounds[s]) for level in levels.values())
+        states = {state: reached[state] for level in kept for state in level}
+    return best
+
+
+class _Path(NamedTuple):
+    """How a state was reached, and the predicted seconds so far."""
+
+    products: tuple[Product, ...]
+    seconds: float
 
 
 class _State(NamedTuple):
@@ -131,23 +174,35 @@ def _group(network: Network, members: frozenset[int], machine: Machine) -> _Grou
 
 
 def _members(network: Network) -> list[frozenset[int]]:
-    """Sets of cores worth merging: joined to each other, and over neighbouring input modes."""
+    """Sets of cores worth merging: joined, over neighbouring input modes, output modes or both, and inner cores."""
+    owners = {edge: next(iter(network.holders(edge))) for edge in (*network.inputs, *network.outputs)}
+    inner = frozenset(range(len(network.cores))) - set(owners.values())
     neighbours = [
         frozenset().union(*(network.holders(edge) for edge in core.edges)) - {k} for k, core in enumerate(network.cores)
     ]
-    found = {frozenset({k}) for k in range(len(network.cores))}
+    found = {frozenset({k}) for k in inner}
+    runs = [slice(*ends) for ends in combinations(range(max(len(network.inputs), len(network.outputs)) + 1), 2)]
+    sides = [(network.inputs, ()), ((), network.outputs), (network.inputs, network.outputs)]
+    for run, (inputs, outputs) in cross(runs, sides):
+        in_run, out_run = inputs[run], outputs[run]
+        outer = frozenset(owners[edge] for edge in (*in_run, *out_run))
+        if all((edge in in_run or edge in out_run) == (owner in outer) for edge, owner in owners.items()):
+            found.add(outer)
     border = set(found)
     while border:
-        border = {group | {k} for group in border for member in group for k in neighbours[member] - group} - found
+        reached = {group: frozenset().union(*(neighbours[k] for k in group)) for group in border}
+        border = {group | {k} for group in border for k in reached[group] & inner - group} - found
         found |= border
-    return [
-        group for group in found if all(_is_run(network, group, modes) for modes in (network.inputs, network.outputs))
-    ]
+    return [group for group in found if group and _is_connected(group, neighbours)]
 
 
-def _is_run(network: Network, group: frozenset[int], modes: Edges) -> bool:
-    held = [k for k, edge in enumerate(modes) if network.holders(edge) <= group]
-    return not held or held[-1] - held[0] == len(held) - 1
+def _is_connected(group: frozenset[int], neighbours: Sequence[frozenset[int]]) -> bool:
+    reached: set[int] = set()
+    border = {min(group)}
+    while border:
+        reached |= border
+        border = set().union(*(neighbours[k] for k in border)) & group - reached
+    return reached == group
 
 
 def _links(network: Network, state: _State, group: _Group) -> Iterator[tuple[Product, Edges]]:
@@ -158,9 +213,8 @@ def _links(network: Network, state: _State, group: _Group) -> Iterator[tuple[Pro
     contracted = tuple(edge for edge in layout if edge in group.edges)
     if not contracted:
         return
-    if any(network.holders(edge) - absorbed - group.members for edge in contracted):
-        return  # an edge that a third core still needs would have to be kept: no plain matrix product
-    new = [edge for edge in group.open_edges if edge not in contracted]
+    shared = [edge for edge in contracted if network.holders(edge) - absorbed - group.members]
+    new = [edge for edge in group.open_edges if edge not in contracted or edge in shared]
     modes = tuple(edge for edge in network.outputs if edge in new)
     ranks = tuple(edge for edge in new if edge not in modes)
     positions = [layout.index(edge) for edge in contracted]
@@ -200,6 +254,11 @@ def _seconds(network: Network, layout: Edges, product: Product, rows: int, gradi
     if product.permutation is not None:
         seconds += 2 * _copy_seconds(rows * network.size(layout), machine)
     return seconds
+
+
+def _least_seconds(network: Network, layout: Edges, rows: int, machine: Machine) -> float:
+    """What any rest of a chain takes: the running tensor is read and the result written, forward and backward."""
+    return 12 * rows * (network.size(layout) + network.out_features) / machine.bytes_moved + 3 * machine.kernel
 
 
 def _copy_seconds(numbers: int, machine: Machine) -> float:
