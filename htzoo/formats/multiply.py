@@ -110,7 +110,11 @@ class Chain:
         for k in reversed(range(len(self.links))):
             link, matrix = self.links[k], matrices[k]
             if link.after > 1:
-                gradient = torch.einsum("noa,nia->oi", y.reshape(-1, link.outer, link.after), entered[k])
+                y = y.reshape(-1, link.outer, link.after)
+                if link.outer * link.inner <= (link.outer + link.inner) * link.after:
+                    gradient = torch.bmm(y, entered[k].mT).sum(0)
+                else:  # moving the axes costs less memory traffic than one matrix a row
+                    gradient = torch.einsum("noa,nia->oi", y, entered[k])
             elif matrix.stride(0) == 1:  # stored transposed, as is a dense weight: so must be its gradient
                 gradient = (y.reshape(-1, link.outer).T @ entered[k]).T
             else:
