@@ -9,11 +9,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from htzoo.formats.merge import Edges, merge
+from htzoo.formats.merge import Edges, PairwiseOrder, merge_order
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, Machine, Product, plan
 
-TRACED_ROWS = 256  # a traced graph serves every batch size: planned for this many rows, it is right for all
+EXPORTED_ROWS = 256  # an exported graph serves every batch size: planned for this many rows, it is right for all
 
 
 def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -37,8 +37,8 @@ class Link:
 
     Args:
         group: positions of the cores that are merged into the matrix.
-        edges: axes of every one of these cores.
-        result: axes of the merged tensor: those of the matrix's rows, then those of its columns.
+        order: how they are merged.
+        axes: where the axes of the merged tensor go: those of the matrix's rows come first, then those of its columns.
         shape: sizes of the running tensor's axes before the permutation, rows not counted.
         permutation: reordering of these axes that must come first, or None.
         inner: how many numbers the product sums over.
@@ -47,8 +47,8 @@ class Link:
     """
 
     group: tuple[int, ...]
-    edges: tuple[Edges, ...]
-    result: Edges
+    order: PairwiseOrder
+    axes: tuple[int, ...]
     shape: tuple[int, ...]
     permutation: tuple[int, ...] | None
     inner: int
@@ -76,11 +76,15 @@ class Chain:
 
     def matrices(self, cores: Sequence[Tensor]) -> list[Tensor]:
         """The matrix of every link. Gradients flow to the cores."""
-        merged = [merge([cores[k] for k in link.group], link.edges, link.result) for link in self.links]
-        return [
-            matrix.reshape((link.inner, link.outer) if link.after == 1 else (link.outer, link.inner))
-            for matrix, link in zip(merged, self.links)
-        ]
+        matrices = []
+        for link in self.links:
+            pool = [cores[k] for k in link.group]
+            for left, right, equation in link.order.steps:
+                b, a = pool.pop(right), pool.pop(left)
+                pool.append(torch.einsum(equation, a, b))
+            shape = (link.inner, link.outer) if link.after == 1 else (link.outer, link.inner)
+            matrices.append(pool[0].permute(link.axes).reshape(shape))
+        return matrices
 
     def apply(self, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
         """Outputs (rows, out_features) of inputs (rows, in_features)."""
@@ -130,11 +134,11 @@ def chain_of(network: Network, rows: int, device: torch.device, *, input_gradien
 
     Args:
         network: the weight.
-        rows: how many input vectors are multiplied at once; of no account while a graph is traced.
+        rows: how many input vectors are multiplied at once; of no account in an export.
         device: where they are multiplied.
         input_gradient: whether the gradient with respect to the input is wanted too.
     """
-    rows = TRACED_ROWS if torch.compiler.is_compiling() else rows
+    rows = EXPORTED_ROWS if torch.compiler.is_compiling() else rows
     # Plans differ little between neighbouring batch sizes; powers of two keep the cache small.
     rows = 1 << max(rows - 1, 0).bit_length()
     return _chain(network, rows, input_gradient, CPU if device.type == "cpu" else GPU)
@@ -156,11 +160,12 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
 
 
 def _link(network: Network, product: Product, layout: Edges) -> Link:
-    sides = (product.contracted, product.new) if product.after == 1 else (product.new, product.contracted)
+    first, second = (product.contracted, product.new) if product.after == 1 else (product.new, product.contracted)
+    order = merge_order(network.sizes, [network.cores[k].edges for k in product.group], (*first, *second))
     return Link(
         product.group,
-        tuple(network.cores[k].edges for k in product.group),
-        (*sides[0], *sides[1]),
+        order,
+        tuple(order.edges.index(edge) for edge in (*first, *second)),
         tuple(network.sizes[edge] for edge in layout),
         product.permutation,
         network.size(product.contracted),

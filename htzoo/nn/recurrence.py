@@ -68,7 +68,7 @@ def recur(
     inputs = (x_parts, hidden_bias, *state, *product.matrices)
     wanted = torch.is_grad_enabled() and any(value is not None and value.requires_grad for value in inputs)
     with _full_precision(x_parts):
-        if not wanted or torch.compiler.is_compiling():  # a compiler derives its own backward from the plain steps
+        if not wanted or torch.compiler.is_compiling():  # an export has no backward
             outputs, last, _ = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
             return torch.cat([step[0] for step in outputs]), last
         constants = (cell, batch_sizes, product.chain, product.padding, reverse)

@@ -27,6 +27,7 @@ class Recurrent(nn.Module):
 
     Inputs, outputs and states have the shapes of PyTorch's layers, :class:`PackedSequence` and a single unbatched
     sequence included. Under autocast the products run in the lower precision; states and outputs keep the parameters'.
+    In a compiled model the layer runs uncompiled, as do PyTorch's; :func:`torch.export.export` takes it in.
 
     Args:
         input_size: features of one frame.
@@ -133,6 +134,7 @@ class Recurrent(nn.Module):
                 for name in self._biases():
                     self.get_parameter(f"{name}_{suffix}").zero_()
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
         rows = pack(x, self.input_size, self.batch_first)

@@ -14,7 +14,7 @@ from htzoo.formats.merge import to_dense
 from htzoo.formats.multiply import Chain, chain_of
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
     """A weight made ready for many products with about as many rows: its cores are merged.
 
@@ -122,6 +122,7 @@ class Weight(nn.Module):
         dtype = torch.get_autocast_dtype(device.type)
         return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the search for a plan cannot be traced
     def forward(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
         """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` are."""
         flat = x.reshape(-1, x.shape[-1])
