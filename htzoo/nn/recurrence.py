@@ -152,7 +152,9 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, d_outputs: Tensor, *d_last: Tensor) -> Any:
         """Gradients of all tensors given to :meth:`forward`."""
         cell, batch_sizes, chain, padding, reverse = ctx.constants
-        inputs = ctx.saved_tensors[: len(ctx.needs_input_grad) - 1]
+        tensors = ctx.saved_tensors  # once: activation checkpointing computes them at this call
+        count = len(ctx.needs_input_grad) - 1
+        inputs, kept = tensors[:count], tensors[count:]
         x_parts, bias, *rest = inputs
         product = Prepared(chain, tuple(rest[cell.states :]), padding)
         with _full_precision(x_parts):
@@ -161,7 +163,6 @@ class _Recurrence(torch.autograd.Function):
                 # run again under autograd: slower, but right for every order.
                 return _differentiable(ctx, inputs, (d_outputs, *d_last))
             state = tuple(rest[: cell.states])
-            kept = ctx.saved_tensors[len(inputs) :]
             after, saved = kept[: cell.states], kept[cell.states :]
             before = _before(batch_sizes, state, after, reverse)
             factors = [torch.split(factor, batch_sizes) for factor in cell.factors(saved, before, after)]

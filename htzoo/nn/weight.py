@@ -14,7 +14,7 @@ from htzoo.formats.merge import to_dense
 from htzoo.formats.multiply import Chain, chain_of
 
 
-@dataclass
+@dataclass(frozen=True)
 class Prepared:
     """A weight made ready for many products with about as many rows: its cores are merged.
 
@@ -83,7 +83,7 @@ class Weight(nn.Module):
     @property
     def cores(self) -> list[Tensor]:
         """The cores, in the network's order."""
-        return [self.get_parameter(core.name) for core in self.network.cores]
+        return [getattr(self, core.name) for core in self.network.cores]
 
     @property
     def num_parameters(self) -> int:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
+from torch.utils.checkpoint import checkpoint
 
 from htzoo.formats import Dense, HierarchicalTucker, TensorTrain
 from htzoo.nn import GRU, LSTM, RNN, Weight
@@ -155,6 +156,17 @@ def test_gradient_of_the_input_alone(cell: str) -> None:
     x = torch.randn(4, 2, 60, dtype=torch.float64, requires_grad=True)
     gradients = [torch.autograd.grad(loss_of(run(module, x, None)), x)[0] for module in (ours, ours.to_dense())]
     assert (gradients[0] - gradients[1]).abs().max() < 1e-10
+
+
+def test_checkpointing_and_functional_call_change_nothing() -> None:
+    ours = make("lstm", "both")
+    x = torch.randn(4, 2, 60, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(ours(x)[0].square().sum(), x)
+    again = checkpoint(lambda x: ours(x)[0], x, use_reentrant=False)
+    copies = {name: 1 * parameter for name, parameter in ours.named_parameters()}
+    called, _ = torch.func.functional_call(ours, copies, (x,))
+    for output in (again, called):
+        assert torch.equal(torch.autograd.grad(output.square().sum(), x)[0], expected)
 
 
 def test_padded_frames_change_nothing() -> None:
