@@ -47,11 +47,16 @@ def merge(operands: Sequence[Tensor], edges: Sequence[Edges], result: Edges) -> 
     """
     sizes = {edge: size for labels, tensor in zip(edges, operands) for edge, size in zip(labels, tensor.shape)}
     order = merge_order(sizes, edges, result)
+    return contract(order, operands).permute([order.edges.index(edge) for edge in result])
+
+
+def contract(order: PairwiseOrder, operands: Sequence[Tensor]) -> Tensor:
+    """Contract ``operands`` in this order; the axes of the result are ``order.edges``."""
     pool = list(operands)
     for left, right, equation in order.steps:
         b, a = pool.pop(right), pool.pop(left)  # left < right
         pool.append(torch.einsum(equation, a, b))
-    return pool[0].permute([order.edges.index(edge) for edge in result])
+    return pool[0]
 
 
 def merge_order(sizes: Mapping[str, int], edges: Sequence[Edges], result: Iterable[str]) -> PairwiseOrder:

@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
+from htzoo.formats.columns import columns_of
 from htzoo.formats.initialize import initialize
 from htzoo.formats.merge import to_dense
-from htzoo.formats.multiply import multiply
+from htzoo.formats.multiply import Chain, chain_of
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A weight made ready for many products with about as many rows: its cores are merged.
+
+    Args:
+        chain: the products.
+        matrices: one a product.
+        padding: how many zeros an input gets in front and behind.
+    """
+
+    chain: Chain
+    matrices: tuple[Tensor, ...]
+    padding: tuple[int, int] = (0, 0)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``x @ W.T`` for ``x`` of shape (rows, in_features)."""
+        return self.chain.apply(self.matrices, self._pad(x))
+
+    def transposed(self, y: Tensor) -> Tensor:
+        """``y @ W`` for ``y`` of shape (rows, out_features)."""
+        x = self.chain.apply_transposed(self.matrices, y)
+        return x[:, self.padding[0] : x.shape[1] - self.padding[1]]
+
+    def matrix_gradients(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        """Gradients of the matrices, from inputs ``x`` and the gradient ``y`` of the outputs."""
+        return self.chain.matrix_gradients(self.matrices, self._pad(x), y)
+
+    def _pad(self, x: Tensor) -> Tensor:
+        return nn.functional.pad(x, self.padding) if any(self.padding) else x
 
 
 class Weight(nn.Module):
@@ -49,7 +83,7 @@ class Weight(nn.Module):
     @property
     def cores(self) -> list[Tensor]:
         """The cores, in the network's order."""
-        return [self.get_parameter(core.name) for core in self.network.cores]
+        return [getattr(self, core.name) for core in self.network.cores]
 
     @property
     def num_parameters(self) -> int:
@@ -64,10 +98,36 @@ class Weight(nn.Module):
         """The matrix, of shape (gates * out_features, in_features). Gradient flows to the cores."""
         return to_dense(self.network, self.cores)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``x @ W.T`` for ``x`` of shape (..., in_features)."""
-        y = multiply(self.network, self.cores, x.reshape(-1, self.network.in_features))
-        return y.reshape(*x.shape[:-1], self.network.out_features)
+    def prepare(self, rows: int, *, input_gradient: bool = True, columns: tuple[int, int] | None = None) -> Prepared:
+        """Merge the cores for products with about ``rows`` inputs at a time. Gradient flows to the cores.
+
+        The merging is done in the parameters' precision; under autocast the merged matrices are cast, once.
+
+        Args:
+            rows: how many inputs are multiplied at a time.
+            input_gradient: whether the inputs' gradient is wanted.
+            columns: first and last + 1 of the columns to multiply with; all of them when None.
+        """
+        cores = self.cores
+        device = cores[0].device
+        network, padding = self.network, (0, 0)
+        if columns is not None:
+            part = columns_of(network, *columns)
+            network, cores, padding = part.network, part.cores(cores), part.padding
+        chain = chain_of(network, rows, device, input_gradient=input_gradient)
+        if not torch.is_autocast_enabled(device.type):
+            return Prepared(chain, tuple(chain.matrices(cores)), padding)
+        with torch.autocast(device.type, enabled=False):
+            matrices = chain.matrices(cores)
+        dtype = torch.get_autocast_dtype(device.type)
+        return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the search for a plan cannot be traced
+    def forward(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
+        """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` are."""
+        flat = x.reshape(-1, x.shape[-1])
+        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad, columns=columns)
+        return product(flat).reshape(*x.shape[:-1], self.network.out_features)
 
     def extra_repr(self) -> str:
         """Shown when the module is printed."""

@@ -1,0 +1,221 @@
+"""The recurrence of one layer and direction, with a backward pass that gathers weight gradients over all steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from htzoo.nn.weight import Prepared
+
+State = tuple[Tensor, ...]
+
+
+class Cell(ABC):
+    """What one kind of recurrent cell does in one step; it has no parameters.
+
+    The state's first tensor is the hidden state, and the output. ``x_part`` and ``h_part`` are what the input and the
+    hidden state give to the pre-activations, gates side by side.
+    """
+
+    gates: int
+    states: int
+
+    @abstractmethod
+    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, tuple[Tensor, ...]]:
+        """The next state, and the tensors that :meth:`factors` needs. Differentiable."""
+
+    @abstractmethod
+    def factors(self, saved: Sequence[Tensor], before: State, after: State) -> tuple[Tensor, ...]:
+        """What :meth:`step_back` multiplies with: local derivatives, of all steps at once (frames as rows)."""
+
+    @abstractmethod
+    def step_back(self, factors: Sequence[Tensor], gradient: State) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
+        """Gradients of ``x_part``, ``h_part`` and the state before, from that of the state after.
+
+        The state's do not count what goes through ``h_part``; None stands for zero.
+        """
+
+
+def recur(
+    cell: Cell,
+    x_parts: Tensor,
+    batch_sizes: list[int],
+    state: State,
+    product: Prepared,
+    hidden_bias: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, State]:
+    """Run ``cell`` over all steps.
+
+    Args:
+        cell: what one step does.
+        x_parts: input part of the pre-activations (rows, gates * hidden), rows sorted by time, long sequences first.
+        batch_sizes: how many sequences are still running at every time.
+        state: initial state, each (batch, hidden).
+        product: the hidden-to-hidden weight.
+        hidden_bias: added to the hidden part of the pre-activations.
+        reverse: whether to start at every sequence's end.
+
+    Returns:
+        Hidden states (rows, hidden) in the order of ``x_parts``, and the last state, each (batch, hidden).
+    """
+    x_parts = x_parts.to(state[0].dtype)
+    inputs = (x_parts, hidden_bias, *state, *product.matrices)
+    wanted = torch.is_grad_enabled() and any(value is not None and value.requires_grad for value in inputs)
+    with _full_precision(x_parts):
+        if not wanted or torch.compiler.is_compiling():  # an export has no backward
+            outputs, last, _ = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
+            return torch.cat([step[0] for step in outputs]), last
+        constants = (cell, batch_sizes, product.chain, product.padding, reverse)
+        results = _Recurrence.apply(constants, *inputs)
+    return results[0], results[1:]
+
+
+def walk(step: Callable[[int, State], State], batch_sizes: list[int], state: State, reverse: bool) -> State:
+    """Call ``step(time, state)`` at every time with the state of the sequences that run then; return the last states.
+
+    Args:
+        step: gives the next state; each (running sequences, features).
+        batch_sizes: how many sequences run at every time; never grows.
+        state: where every sequence starts, each (batch, features).
+        reverse: whether time runs backward.
+    """
+    start = state
+    times = range(len(batch_sizes))
+    running = batch_sizes[-1] if reverse else batch_sizes[0]
+    state = tuple(value[:running] for value in start)
+    ended: list[State] = []
+    for t in reversed(times) if reverse else times:
+        now = batch_sizes[t]
+        if now > running:  # going backward, more sequences begin
+            state = tuple(torch.cat((value, first[running:now])) for value, first in zip(state, start))
+        elif now < running:  # going forward, the shortest sequences end
+            ended.append(tuple(value[now:] for value in state))
+            state = tuple(value[:now] for value in state)
+        running = now
+        state = step(t, state)
+    ended.append(state)
+    return tuple(torch.cat(values) for values in zip(*reversed(ended)))
+
+
+def _run(
+    cell: Cell,
+    x_parts: Tensor,
+    batch_sizes: list[int],
+    state: State,
+    product: Prepared,
+    hidden_bias: Tensor | None,
+    reverse: bool,
+    keep: bool = False,
+) -> tuple[list[State], State, list[tuple[Tensor, ...]]]:
+    """The state after every step in the order of time, the last state, and where wanted what the backward needs."""
+    steps = torch.split(x_parts, batch_sizes)
+    outputs: list[State] = [()] * len(steps)
+    kept: list[tuple[Tensor, ...]] = [()] * len(steps)
+
+    def step(t: int, state: State) -> State:
+        h_part = product(state[0].to(product.matrices[0].dtype)).to(x_parts.dtype)
+        outputs[t], saved = cell.step(steps[t], h_part if hidden_bias is None else h_part + hidden_bias, state)
+        if keep:
+            kept[t] = saved
+        return outputs[t]
+
+    last = walk(step, batch_sizes, state, reverse)
+    return outputs, last, kept
+
+
+class _Recurrence(torch.autograd.Function):
+    """The steps without autograd's bookkeeping, and their backward.
+
+    Autograd would add a gradient of the whole hidden weight at every step. Here a step back only carries the gradient
+    of the state on; the weight's comes from one product of all hidden states with all gate gradients.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, constants: tuple[Any, ...], x_parts: Tensor, bias: Tensor | None, *rest: Tensor) -> Any:
+        """Outputs, and the last state. ``rest`` is the initial state, then the matrices of the hidden weight."""
+        cell, batch_sizes, chain, padding, reverse = constants
+        state, product = rest[: cell.states], Prepared(chain, rest[cell.states :], padding)
+        outputs, last, kept = _run(cell, x_parts, batch_sizes, state, product, bias, reverse, keep=True)
+        states = [torch.cat(values) for values in zip(*outputs)]
+        saved = [torch.cat(values) for values in zip(*kept)]
+        ctx.constants = constants
+        ctx.save_for_backward(x_parts, bias, *rest, *states, *saved)
+        return states[0], *last
+
+    @staticmethod
+    def backward(ctx: Any, d_outputs: Tensor, *d_last: Tensor) -> Any:
+        """Gradients of all tensors given to :meth:`forward`."""
+        cell, batch_sizes, chain, padding, reverse = ctx.constants
+        tensors = ctx.saved_tensors  # once: activation checkpointing computes them at this call
+        count = len(ctx.needs_input_grad) - 1
+        inputs, kept = tensors[:count], tensors[count:]
+        x_parts, bias, *rest = inputs
+        product = Prepared(chain, tuple(rest[cell.states :]), padding)
+        with _full_precision(x_parts):
+            if torch.is_grad_enabled():
+                # The gradient itself will be differentiated. What the forward kept has no graph, so the plain steps
+                # run again under autograd: slower, but right for every order.
+                return _differentiable(ctx, inputs, (d_outputs, *d_last))
+            state = tuple(rest[: cell.states])
+            after, saved = kept[: cell.states], kept[cell.states :]
+            before = _before(batch_sizes, state, after, reverse)
+            factors = [torch.split(factor, batch_sizes) for factor in cell.factors(saved, before, after)]
+            d_steps = torch.split(d_outputs, batch_sizes)
+            d_x: list[Tensor] = [d_outputs] * len(batch_sizes)
+            d_h = list(d_x)
+            dtype = product.matrices[0].dtype
+
+            def step_back(t: int, d_state: State) -> State:
+                d_state = (d_state[0] + d_steps[t], *d_state[1:])
+                d_x[t], d_h[t], d_before = cell.step_back([factor[t] for factor in factors], d_state)
+                d_hidden = product.transposed(d_h[t].to(dtype)).to(d_x[t].dtype)
+                direct = d_before[0]
+                return (d_hidden if direct is None else d_hidden + direct, *(d for d in d_before[1:] if d is not None))
+
+            d_state = walk(step_back, batch_sizes, d_last, not reverse)
+            d_x_parts = torch.cat(d_x)
+            d_h_parts = d_x_parts if d_h[0] is d_x[0] else torch.cat(d_h)
+            d_matrices: Sequence[Tensor | None] = [None] * len(product.matrices)
+            if any(ctx.needs_input_grad[3 + cell.states :]):
+                d_matrices = product.matrix_gradients(before[0].to(dtype), d_h_parts.to(dtype))
+            return None, d_x_parts, None if bias is None else d_h_parts.sum(0), *d_state, *d_matrices
+
+
+def _differentiable(ctx: Any, inputs: Sequence[Tensor | None], d_results: State) -> tuple[Tensor | None, ...]:
+    """The gradients of :class:`_Recurrence` as functions of its inputs that can be differentiated again."""
+    cell, batch_sizes, chain, padding, reverse = ctx.constants
+    aliases = [None if value is None else value.view_as(value) for value in inputs]
+    x_parts, bias, *rest = aliases
+    tensors: Any = rest
+    product = Prepared(chain, tuple(tensors[cell.states :]), padding)
+    assert x_parts is not None
+    outputs, last, _ = _run(cell, x_parts, batch_sizes, tuple(tensors[: cell.states]), product, bias, reverse)
+    wanted = [value for value, needed in zip(aliases, ctx.needs_input_grad[1:]) if value is not None and needed]
+    results = (torch.cat([step[0] for step in outputs]), *last)
+    found = iter(torch.autograd.grad(results, wanted, d_results, create_graph=True, allow_unused=True))
+    return None, *(next(found) if needed else None for needed in ctx.needs_input_grad[1:])
+
+
+def _before(batch_sizes: list[int], state: State, after: Sequence[Tensor], reverse: bool) -> State:
+    """The state before every step (rows, hidden), from the initial state and that after every step."""
+    steps = list(zip(*(torch.split(values, batch_sizes) for values in after)))
+    before = list(steps)
+
+    def record(t: int, state: State) -> State:
+        before[t] = state
+        return steps[t]
+
+    walk(record, batch_sizes, state, reverse)
+    return tuple(torch.cat(values) for values in zip(*before))
+
+
+def _full_precision(like: Tensor) -> AbstractContextManager[Any]:
+    """Autocast off: the state is kept in the parameters' precision, and the merged weight is cast already."""
+    device = like.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

@@ -1,0 +1,126 @@
+"""Elman network with tensorized weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from htzoo.formats import Format
+from htzoo.nn.recurrence import Cell, State
+from htzoo.nn.recurrent import Recurrent
+
+aten = torch.ops.aten
+
+
+class _TanhCell(Cell):
+    gates = 1
+    states = 1
+
+    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, tuple[Tensor, ...]]:
+        return ((x_part + h_part).tanh(),), ()
+
+    def factors(self, saved: Sequence[Tensor], before: State, after: State) -> tuple[Tensor, ...]:
+        return (aten.tanh_backward(torch.ones_like(after[0]), after[0]),)
+
+    def step_back(self, factors: Sequence[Tensor], gradient: State) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
+        d_gate = gradient[0] * factors[0]
+        return d_gate, d_gate, (None,)
+
+
+class _ReLUCell(_TanhCell):
+    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, tuple[Tensor, ...]]:
+        return ((x_part + h_part).relu(),), ()
+
+    def factors(self, saved: Sequence[Tensor], before: State, after: State) -> tuple[Tensor, ...]:
+        return ((after[0] > 0).to(after[0].dtype),)
+
+
+_CELLS: dict[str, Cell] = {"tanh": _TanhCell(), "relu": _ReLUCell()}
+
+
+class RNN(Recurrent):
+    """Drop-in for :class:`torch.nn.RNN` whose weights are tensor networks.
+
+    Args:
+        input_size: features of one frame.
+        hidden_size: features of the hidden state.
+        num_layers: layers on top of each other.
+        nonlinearity: ``tanh`` or ``relu``.
+        bias: this and all that follow are :class:`Recurrent`'s.
+        batch_first: whether inputs and outputs are (batch, time, features).
+        dropout: dropout probability on the output of every layer but the last.
+        bidirectional: whether a second recurrence runs backward in time.
+        input_format: format of the first layer's input-to-hidden weight.
+        hidden_format: format of every hidden-to-hidden weight.
+        joint_format: format of the first layer's two weights as one.
+        device: where the parameters live.
+        dtype: floating-point type of the parameters.
+
+    Raises:
+        ValueError: as :class:`Recurrent`, or the nonlinearity is unknown.
+    """
+
+    twin = nn.RNN
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        input_format: Format | None = None,
+        hidden_format: Format | None = None,
+        joint_format: Format | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        if nonlinearity not in _CELLS:
+            raise ValueError(f"nonlinearity is {nonlinearity!r}: give one of {', '.join(_CELLS)}")
+        self.nonlinearity = nonlinearity
+        self.cell = _CELLS[nonlinearity]
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            input_format=input_format,
+            hidden_format=hidden_format,
+            joint_format=joint_format,
+            device=device,
+            dtype=dtype,
+        )
+
+    def forward(
+        self, x: Tensor | PackedSequence, state: Tensor | None = None
+    ) -> tuple[Tensor | PackedSequence, Tensor]:
+        """Run the sequence.
+
+        Args:
+            x: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or packed.
+            state: h_0 of shape (layers * directions, batch, hidden_size) or without batch; zeros when None.
+
+        Returns:
+            The outputs of the last layer, like ``x`` with directions * hidden_size features, and h_n.
+
+        Raises:
+            ValueError: ``x`` or ``state`` has the wrong shape or type.
+        """
+        output, (h_n,) = self._run(x, None if state is None else (state,))
+        return output, h_n
+
+    def to_dense(self) -> nn.RNN:
+        """A :class:`torch.nn.RNN` with the rebuilt weights, which gives equal outputs."""
+        twin = self._to_twin(nonlinearity=self.nonlinearity)
+        assert isinstance(twin, nn.RNN)
+        return twin
