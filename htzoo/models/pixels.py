@@ -37,4 +37,5 @@ def scale_pixels(video: Tensor, lengths: Tensor | None, scaling: PixelScaling, s
     if lengths is not None:
         power = power * (torch.arange(time, device=video.device) < lengths[:, None])
     deviation = (power.sum(1) / count).sqrt().clamp_min(1)  # a clip of one colour has no contrast to enlarge
-    return centred.mul_((scale / deviation)[:, None, None])
+    factor = (scale / deviation)[:, None, None]
+    return centred.mul_(factor) if ours else centred * factor
