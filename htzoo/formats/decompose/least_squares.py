@@ -1,0 +1,148 @@
+"""Alternating least squares over any network, hyperedges included."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from htzoo.formats.merge import Edges, merge, to_dense
+from htzoo.formats.network import Network
+
+_RIDGE = 1e-12  # of the trace of the normal equations; float64 solves with it safely
+_EXACT = 1e-14  # relative error below which only rounding is left
+
+
+class _Labelled(NamedTuple):
+    """A tensor with one label an axis."""
+
+    tensor: Tensor
+    edges: Edges
+
+
+def least_squares(network: Network, matrix: Tensor, cores: list[Tensor], sweeps: int, tolerance: float = 1e-6) -> float:
+    """Improve ``cores`` in place, one at a time, each being set to its best for the others as they are.
+
+    In one core alone the network is linear: its best solves normal equations whose matrix is the network of the other
+    cores with their twins, never built as a design matrix. Where the others fall into parts that are not joined (both
+    sides of a tensor train, the factors of Tucker), that matrix is a Kronecker product, and is solved part by part.
+    The products that neighbouring cores have in common are formed once (a dimension tree: Phan, Tichavsky and Cichocki,
+    "Fast Alternating LS Algorithms for High Order CANDECOMP/PARAFAC Tensor Factorizations", IEEE Trans. Signal Process.
+    61, 2013), so a sweep reads the whole matrix three times, however many cores there are. The error never grows.
+
+    Args:
+        network: how the cores are joined.
+        matrix: of shape (out_features, in_features), float64.
+        cores: one tensor a core, float64; where to start, and the result.
+        sweeps: at most so many times through all cores.
+        tolerance: stop when a sweep lowers the error by less than this fraction of it.
+
+    Returns:
+        The relative error. A bar shows it where the work takes more than two seconds.
+    """
+    edges = (*network.outputs, *network.inputs)
+    data = _Labelled(matrix.reshape([network.sizes[edge] for edge in edges]), edges)
+    norm = matrix.norm().item() or 1.0
+    error = float("inf")
+    with tqdm(total=sweeps, desc="least squares", unit="sweep", delay=2, leave=False) as bar:
+        for _ in range(sweeps):
+            _sweep(network, cores, range(len(cores)), data, [])
+            before, error = error, (to_dense(network, cores) - matrix).norm().item() / norm
+            bar.set_postfix(error=f"{error:.3g}", refresh=False)
+            bar.update()
+            if error < _EXACT or before - error < tolerance * error:
+                break
+    return error
+
+
+def _sweep(
+    network: Network, cores: list[Tensor], group: Sequence[int], data: _Labelled, outside: list[_Labelled]
+) -> None:
+    """Update the cores of ``group``, one after the other.
+
+    Args:
+        network: how the cores are joined.
+        cores: all cores; those of ``group`` are changed.
+        group: positions of the cores to update.
+        data: the matrix contracted with all cores outside ``group``.
+        outside: all cores outside ``group`` contracted with their twins, one tensor a joined part.
+    """
+    if len(group) == 1:
+        core = network.cores[group[0]]
+        target = data.tensor.permute([data.edges.index(edge) for edge in core.edges])
+        cores[group[0]] = _solve(cores[group[0]], core.edges, target, outside)
+        return
+    middle = len(group) // 2
+    for kept, used in ((group[:middle], group[middle:]), (group[middle:], group[:middle])):
+        wanted = {edge for k in kept for edge in network.cores[k].edges}
+        ones = [_Labelled(cores[k], network.cores[k].edges) for k in used]
+        twins = [_Labelled(one.tensor, tuple(_twin(network, edge) for edge in one.edges)) for one in ones]
+        parts = [_contract(part, wanted) for part in _joined([*outside, *ones, *twins])]
+        _sweep(network, cores, kept, _contract([data, *ones], wanted), parts)
+
+
+def _twin(network: Network, edge: str) -> str:
+    """The label of a bond in the twin of a core; modes keep theirs."""
+    return edge if edge in network.inputs or edge in network.outputs else f"{edge}'"
+
+
+def _contract(operands: Sequence[_Labelled], wanted: Iterable[str]) -> _Labelled:
+    """Sum over every edge but the ``wanted`` ones and their twins."""
+    found = dict.fromkeys(edge for operand in operands for edge in operand.edges)
+    kept = tuple(edge for edge in found if edge.rstrip("'") in wanted)
+    return _Labelled(merge([one.tensor for one in operands], [one.edges for one in operands], kept), kept)
+
+
+def _joined(operands: Iterable[_Labelled]) -> list[list[_Labelled]]:
+    """Sort the operands into parts that share no edge, an edge and its twin being the same."""
+    parts: list[tuple[set[str], list[_Labelled]]] = []
+    for operand in operands:
+        edges, members = {edge.rstrip("'") for edge in operand.edges}, [operand]
+        for part in [part for part in parts if part[0] & edges]:
+            parts.remove(part)
+            edges, members = edges | part[0], [*part[1], *members]
+        parts.append((edges, members))
+    return [members for _, members in parts]
+
+
+def _solve(core: Tensor, edges: Edges, target: Tensor, outside: Sequence[_Labelled]) -> Tensor:
+    """The core that solves ``G core = target``, G being the product of ``outside``.
+
+    It is reached from ``core`` by one step with the residual, where a small ridge stands on every factor of G: as the
+    ridge only shortens the step, the error cannot grow and the solution is not drawn towards zero.
+    """
+    image = core
+    for part in outside:
+        image = _along(image, edges, part, torch.matmul)
+    step = target - image
+    for part in outside:
+        step = _along(step, edges, part, _solve_with_ridge)
+    return core + step
+
+
+def _along(x: Tensor, edges: Edges, part: _Labelled, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Apply ``function(G, x)`` along the axes of ``x`` that ``part`` joins.
+
+    A mode that stands in ``part`` too is an axis over which G is diagonal: both are stacked along it.
+    """
+    bonds = tuple(edge for edge in edges if f"{edge}'" in part.edges)
+    stacked = tuple(edge for edge in edges if edge in part.edges and edge not in bonds)
+    rest = tuple(edge for edge in edges if edge not in part.edges)
+    axes = (*stacked, *bonds, *(f"{edge}'" for edge in bonds))
+    gram = part.tensor.permute([part.edges.index(edge) for edge in axes])
+    sizes = dict(zip(edges, x.shape))
+    count, width = (math.prod(sizes[edge] for edge in group) for group in (stacked, bonds))
+    order = (*stacked, *bonds, *rest)
+    moved = x.permute([edges.index(edge) for edge in order])
+    result = function(gram.reshape(count, width, width), moved.reshape(count, width, -1))
+    return result.reshape(moved.shape).permute([order.index(edge) for edge in edges])
+
+
+def _solve_with_ridge(gram: Tensor, x: Tensor) -> Tensor:
+    diagonal = gram.diagonal(dim1=-2, dim2=-1)
+    ridge = (_RIDGE * diagonal.sum(-1, keepdim=True)).clamp_min(torch.finfo(gram.dtype).tiny)
+    return torch.cholesky_solve(x, torch.linalg.cholesky(gram + torch.diag_embed(ridge.expand_as(diagonal))))
