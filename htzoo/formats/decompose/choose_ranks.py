@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import torch
 from torch import Tensor
 
+from htzoo.formats.decompose.from_dense import check_matrix
 from htzoo.formats.decompose.tree_svd import tails
 from htzoo.formats.hierarchical_tucker import HierarchicalTucker
 from htzoo.formats.tensor_train import TensorTrain
-
-Kind = TypeVar("Kind", TensorTrain, HierarchicalTucker)
 
 
 @torch.no_grad()
 def choose_ranks(
     matrix: Tensor,
-    kind: type[Kind],
+    kind: type[TensorTrain] | type[HierarchicalTucker],
     in_modes: tuple[int, ...],
     out_modes: tuple[int, ...],
     tolerance: float,
     gates: int = 1,
-) -> Kind:
-    """The smallest format that :func:`from_dense` is sure to bring within a relative error.
+) -> TensorTrain | HierarchicalTucker:
+    """The smallest format that :func:`from_dense` is sure to bring within a relative error of ``matrix``.
 
     The error of :func:`tree_svd` is bounded by the singular values that its ranks cut off. A tensor train gets the
     ranks that spread the tolerance evenly over its bonds (Oseledets 2011); hierarchical Tucker the pair of ranks with
@@ -41,9 +38,10 @@ def choose_ranks(
         The format, its ranks filled in.
 
     Raises:
-        ValueError: the modes do not fit the matrix, or no equal ranks at all leaves and inner nodes are sure to reach
-            the tolerance.
+        ValueError: the modes do not fit the matrix, it is not made of finite floating-point numbers, or no equal ranks
+            at all leaves and inner nodes are sure to reach the tolerance.
     """
+    check_matrix(matrix, gates)
     features = matrix.shape[1], matrix.shape[0] // gates, gates
     exact = matrix.double()
     allowed = tolerance * exact.norm().item()
@@ -75,7 +73,8 @@ def choose_ranks(
             f"no equal ranks of {kind.__name__} over in_modes {in_modes} and out_modes {out_modes} are sure to reach a "
             f"relative error of {tolerance}: give modes whose products are more alike, or a larger tolerance"
         )
-    return kind(in_modes, out_modes, *min(sizes)[1:])
+    _, leaf_rank, inner_rank = min(sizes)
+    return kind(in_modes, out_modes, leaf_rank, inner_rank)
 
 
 def _add(terms: list[Tensor]) -> Tensor:

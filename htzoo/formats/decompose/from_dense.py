@@ -54,12 +54,12 @@ def from_dense(
     Raises:
         ValueError: the matrix does not fit the format, or is not made of finite floating-point numbers.
     """
-    network = format if isinstance(format, Network) else _network(matrix, format, gates)
+    check_matrix(matrix, gates)
+    out_features, in_features = matrix.shape
+    network = format if isinstance(format, Network) else format.network(in_features, out_features // gates, gates)
     shape = (network.out_features, network.in_features)
     if matrix.shape != shape:
-        raise ValueError(f"matrix has shape {tuple(matrix.shape)}: give one of shape {shape}")
-    if not matrix.is_floating_point() or not matrix.isfinite().all():
-        raise ValueError(f"matrix of {matrix.dtype} holds something else than finite floating-point numbers: clean it")
+        raise ValueError(f"matrix has shape {tuple(matrix.shape)}, but the network {shape}: give one of that shape")
     exact = matrix.double()
     if steps_to_root(network) is not None:
         cores = tree_svd(network, exact)
@@ -77,15 +77,21 @@ def from_dense(
 def relative_error(network: Network, cores: list[Tensor], matrix: Tensor) -> float:
     """Frobenius norm of the difference between network and matrix, divided by that of the matrix (by 1 if it is 0)."""
     difference = to_dense(network, [core.double() for core in cores]) - matrix
-    return difference.norm().item() / (matrix.norm().item() or 1.0)
+    return float(difference.norm()) / (float(matrix.norm()) or 1.0)
 
 
-def _network(matrix: Tensor, format: Format, gates: int) -> Network:
+def check_matrix(matrix: Tensor, gates: int) -> None:
+    """Refuse what is no matrix of ``gates`` weights.
+
+    Raises:
+        ValueError: it has not two axes, its rows are no multiple of the gates, or its entries are not finite.
+    """
     if matrix.dim() != 2 or matrix.shape[0] % gates:
         raise ValueError(
             f"matrix has shape {tuple(matrix.shape)}: give two axes, the first a multiple of {gates} gates"
         )
-    return format.network(matrix.shape[1], matrix.shape[0] // gates, gates)
+    if not matrix.is_floating_point() or not matrix.isfinite().all():
+        raise ValueError(f"matrix holds {matrix.dtype}, or infinities or nan: give finite floating-point numbers")
 
 
 def _best_start(network: Network, matrix: Tensor, sweeps: int) -> list[Tensor]:

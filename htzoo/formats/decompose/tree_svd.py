@@ -80,7 +80,7 @@ def _leading_vectors(unfolded: Tensor, rank: int) -> Tensor:
     rows, columns = unfolded.shape
     if columns > rows:  # the triangle of a QR has the same left singular vectors, and is small
         unfolded = torch.linalg.qr(unfolded.T, mode="r").R.T
-    vectors = torch.linalg.svd(unfolded, full_matrices=rank > columns).U
+    vectors: Tensor = torch.linalg.svd(unfolded, full_matrices=rank > columns).U
     return vectors[:, :rank]
 
 
