@@ -15,7 +15,9 @@ from htzoo.formats.initialize import initialize
 from htzoo.formats.merge import to_dense
 from htzoo.formats.network import Network
 
-_STARTS, _FIRST_SWEEPS, _MAX_SWEEPS = 3, 5, 500
+_MAX_SWEEPS = 500
+_FIRST_SWEEPS = 10  # of every start, before the best goes on
+_LEAST_STARTS, _MOST_STARTS, _START_NUMBERS = 3, 16, 1 << 21  # as many starts as read so many numbers, within limits
 
 
 class Decomposition(NamedTuple):
@@ -97,7 +99,8 @@ def check_matrix(matrix: Tensor, gates: int) -> None:
 def _best_start(network: Network, matrix: Tensor, sweeps: int) -> list[Tensor]:
     """Random cores after a few sweeps, the best of some draws."""
     found: tuple[float, list[Tensor]] | None = None
-    for _ in range(_STARTS):
+    starts = min(max(_START_NUMBERS // matrix.numel(), _LEAST_STARTS), _MOST_STARTS)
+    for _ in range(starts):
         cores = [matrix.new_empty(core.shape) for core in network.cores]
         initialize(network, cores, matrix.square().mean().item() or None)
         error = least_squares(network, matrix, cores, sweeps, tolerance=0.0)

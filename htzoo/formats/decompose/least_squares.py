@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from htzoo.formats.merge import Edges, merge, to_dense
 from htzoo.formats.network import Network
 
-_RIDGE = 1e-12  # of the trace of the normal equations; float64 solves with it safely
+_RIDGE = 1e-12  # of the largest eigenvalue of the normal equations
 _EXACT = 1e-14  # relative error below which only rounding is left
 
 
@@ -110,39 +110,45 @@ def _joined(operands: Iterable[_Labelled]) -> list[list[_Labelled]]:
 
 
 def _solve(core: Tensor, edges: Edges, target: Tensor, outside: Sequence[_Labelled]) -> Tensor:
-    """The core that solves ``G core = target``, G being the product of ``outside``.
+    """The core that solves ``G core = target``, G being the Kronecker product of ``outside``.
 
-    It is reached from ``core`` by one step with the residual, where a small ridge stands on every factor of G: as the
-    ridge only shortens the step, the error cannot grow and the solution is not drawn towards zero.
+    It is found in the eigenvectors of G, those of its factors. A small ridge pulls it towards ``core``, not towards
+    zero: directions that G does not see stay as they are, the error cannot grow, and a solution stays where it is.
     """
-    image = core
+    values = torch.ones_like(core)
+    bases = []
     for part in outside:
-        image = _along(image, edges, part, torch.matmul)
-    step = target - image
-    for part in outside:
-        step = _along(step, edges, part, _solve_with_ridge)
-    return core + step
+        squares, basis = torch.linalg.eigh(_matrices(part, edges))
+        bases.append(basis)
+        core, target = (_along(x, edges, part.edges, basis.mT) for x in (core, target))
+        values = _along(values, edges, part.edges, torch.diag_embed(squares.clamp_min(0)))
+    ridge = (_RIDGE * values.max()).clamp_min(torch.finfo(values.dtype).tiny)
+    core = core + (target - values * core) / (values + ridge)
+    for part, basis in zip(outside, bases, strict=True):
+        core = _along(core, edges, part.edges, basis)
+    return core
 
 
-def _along(x: Tensor, edges: Edges, part: _Labelled, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Apply ``function(G, x)`` along the axes of ``x`` that ``part`` joins.
-
-    A mode that stands in ``part`` too is an axis over which G is diagonal: both are stacked along it.
-    """
-    bonds = tuple(edge for edge in edges if f"{edge}'" in part.edges)
-    stacked = tuple(edge for edge in edges if edge in part.edges and edge not in bonds)
-    rest = tuple(edge for edge in edges if edge not in part.edges)
+def _matrices(part: _Labelled, edges: Edges) -> Tensor:
+    """A part of G as matrices over the axes ``edges`` of a core: one for every value of the modes that both have."""
+    stacked, bonds, _ = _split(edges, part.edges)
     axes = (*stacked, *bonds, *(f"{edge}'" for edge in bonds))
-    gram = part.tensor.permute([part.edges.index(edge) for edge in axes])
-    sizes = dict(zip(edges, x.shape))
-    count, width = (math.prod(sizes[edge] for edge in group) for group in (stacked, bonds))
+    tensor = part.tensor.permute([part.edges.index(edge) for edge in axes])
+    width = math.prod(tensor.shape[len(stacked) : len(stacked) + len(bonds)])
+    return tensor.reshape(-1, width, width)
+
+
+def _along(x: Tensor, edges: Edges, joined: Edges, matrices: Tensor) -> Tensor:
+    """Multiply the axes ``joined`` of ``x`` with matrices in the form of :func:`_matrices`."""
+    stacked, bonds, rest = _split(edges, joined)
     order = (*stacked, *bonds, *rest)
     moved = x.permute([edges.index(edge) for edge in order])
-    result = function(gram.reshape(count, width, width), moved.reshape(count, width, -1))
+    result = matrices @ moved.reshape(*matrices.shape[:2], -1)
     return result.reshape(moved.shape).permute([order.index(edge) for edge in edges])
 
 
-def _solve_with_ridge(gram: Tensor, x: Tensor) -> Tensor:
-    diagonal = gram.diagonal(dim1=-2, dim2=-1)
-    ridge = (_RIDGE * diagonal.sum(-1, keepdim=True)).clamp_min(torch.finfo(gram.dtype).tiny)
-    return torch.cholesky_solve(x, torch.linalg.cholesky(gram + torch.diag_embed(ridge.expand_as(diagonal))))
+def _split(edges: Edges, joined: Edges) -> tuple[Edges, Edges, Edges]:
+    """Those of ``edges`` that stand in ``joined`` alone, those with their twins, and those that do not."""
+    bonds = tuple(edge for edge in edges if f"{edge}'" in joined)
+    stacked = tuple(edge for edge in edges if edge in joined and edge not in bonds)
+    return stacked, bonds, tuple(edge for edge in edges if edge not in joined)
