@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -50,7 +50,7 @@ def least_squares(network: Network, matrix: Tensor, cores: list[Tensor], sweeps:
     error = float("inf")
     with tqdm(total=sweeps, desc="least squares", unit="sweep", delay=2, leave=False) as bar:
         for _ in range(sweeps):
-            _sweep(network, cores, range(len(cores)), data, [])
+            _sweep(network, cores, range(len(cores)), [data], [])
             before, error = error, (to_dense(network, cores) - matrix).norm().item() / norm
             bar.set_postfix(error=f"{error:.3g}", refresh=False)
             bar.update()
@@ -60,7 +60,7 @@ def least_squares(network: Network, matrix: Tensor, cores: list[Tensor], sweeps:
 
 
 def _sweep(
-    network: Network, cores: list[Tensor], group: Sequence[int], data: _Labelled, outside: list[_Labelled]
+    network: Network, cores: list[Tensor], group: Sequence[int], data: Sequence[_Labelled], outside: list[_Labelled]
 ) -> None:
     """Update the cores of ``group``, one after the other.
 
@@ -68,12 +68,14 @@ def _sweep(
         network: how the cores are joined.
         cores: all cores; those of ``group`` are changed.
         group: positions of the cores to update.
-        data: the matrix contracted with all cores outside ``group``.
+        data: the matrix contracted with all cores outside ``group``; those of them that have no modes, which would
+            only make it larger, stand beside it.
         outside: all cores outside ``group`` contracted with their twins, one tensor a joined part.
     """
     if len(group) == 1:
         core = network.cores[group[0]]
-        target = data.tensor.permute([data.edges.index(edge) for edge in core.edges])
+        tensor, edges = _contract(data, core.edges)
+        target = tensor.permute([edges.index(edge) for edge in core.edges])
         cores[group[0]] = _solve(cores[group[0]], core.edges, target, outside)
         return
     middle = len(group) // 2
@@ -82,7 +84,14 @@ def _sweep(
         ones = [_Labelled(cores[k], network.cores[k].edges) for k in used]
         twins = [_Labelled(one.tensor, tuple(_twin(network, edge) for edge in one.edges)) for one in ones]
         parts = [_contract(part, wanted) for part in _joined([*outside, *ones, *twins])]
-        _sweep(network, cores, kept, _contract([data, *ones], wanted), parts)
+        beside = [*data[1:], *(one for one in ones if not _has_modes(network, one))]
+        later = wanted.union(*(one.edges for one in beside))
+        whole = _contract([data[0], *(one for one in ones if _has_modes(network, one))], later)
+        _sweep(network, cores, kept, [whole, *beside], parts)
+
+
+def _has_modes(network: Network, one: _Labelled) -> bool:
+    return any(_twin(network, edge) == edge for edge in one.edges)
 
 
 def _twin(network: Network, edge: str) -> str:
@@ -90,7 +99,7 @@ def _twin(network: Network, edge: str) -> str:
     return edge if edge in network.inputs or edge in network.outputs else f"{edge}'"
 
 
-def _contract(operands: Sequence[_Labelled], wanted: Iterable[str]) -> _Labelled:
+def _contract(operands: Sequence[_Labelled], wanted: Collection[str]) -> _Labelled:
     """Sum over every edge but the ``wanted`` ones and their twins."""
     found = dict.fromkeys(edge for operand in operands for edge in operand.edges)
     kept = tuple(edge for edge in found if edge.rstrip("'") in wanted)
