@@ -1,3 +1,25 @@
 """htzoo: recurrent video models whose weights are tensor networks."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from htzoo.nn.compress import compress
+
 __version__ = "0.1.0"
+__all__ = ["compress"]
+
+_MODULES = {"compress": "htzoo.nn.compress"}  # imported when first asked for: they need torch
+
+
+def __getattr__(name: str) -> Any:
+    """Import what the package exports lazily (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULES]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from htzoo.formats import Format
 from htzoo.formats.columns import columns_of
+from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
 from htzoo.formats.merge import to_dense
 from htzoo.formats.multiply import Chain, chain_of
@@ -58,9 +59,14 @@ class Weight(nn.Module):
         device: where the cores live.
         dtype: floating-point type of the cores.
 
+    Attributes:
+        error: relative error of the last :meth:`set_dense`; None where there was none.
+
     Raises:
         ValueError: the format does not fit the features.
     """
+
+    error: float | None = None
 
     def __init__(
         self,
@@ -97,6 +103,24 @@ class Weight(nn.Module):
     def to_dense(self) -> Tensor:
         """The matrix, of shape (gates * out_features, in_features). Gradient flows to the cores."""
         return to_dense(self.network, self.cores)
+
+    @torch.no_grad()
+    def set_dense(self, matrix: Tensor) -> float:
+        """Set the cores to those whose matrix is closest to ``matrix`` (:func:`htzoo.formats.decompose.from_dense`).
+
+        Args:
+            matrix: of shape (gates * out_features, in_features).
+
+        Returns:
+            The relative error, which :attr:`error` keeps.
+
+        Raises:
+            ValueError: the matrix has another shape, or entries that are not finite.
+        """
+        found, self.error = from_dense(matrix, self.network, self.gates)
+        for core, closest in zip(self.cores, found, strict=True):
+            core.copy_(closest)
+        return self.error
 
     def prepare(self, rows: int, *, input_gradient: bool = True, columns: tuple[int, int] | None = None) -> Prepared:
         """Merge the cores for products with about ``rows`` inputs at a time. Gradient flows to the cores.
