@@ -151,8 +151,9 @@ def test_writing_refuses(tmp_path: Path) -> None:
         write_video(tmp_path / "a.mp4", np.zeros((2, 49, 96, 3), np.uint8))
     with pytest.raises(ValueError, match="must be uint8"):
         write_video(tmp_path / "a.mp4", np.zeros((2, 48, 96), np.uint8))
+    (tmp_path / "file").touch()
     with pytest.raises(VideoError, match="cannot be written"):
-        write_video(tmp_path / "nowhere" / "a.mp4", np.zeros((2, 48, 96, 3), np.uint8))
+        write_video(tmp_path / "file" / "a.mp4", np.zeros((2, 48, 96, 3), np.uint8))
 
 
 def test_the_same_without_decord(video_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:

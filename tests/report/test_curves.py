@@ -48,7 +48,7 @@ def test_whole_run(tmp_path, saved):
     assert legend(loss) == ["training", "validation", "best, epoch 4: 0.500"]
     assert legend(accuracy) == ["training", "validation", "best, epoch 4: 0.300", "validation, top 3", "test: 0.875"]
     star = next(line for line in accuracy.lines if line.get_marker() == "*")
-    assert (list(star.get_xdata()), list(star.get_ydata())) == ([7], [0.875])
+    assert (list(star.get_xdata()), list(star.get_ydata())) == ([8], [0.875])
     assert len(rate.lines[0].get_xdata()) == 8
 
 
@@ -71,7 +71,7 @@ def test_no_validation(tmp_path, saved):
 def test_one_epoch(tmp_path, saved, validation):
     plot_curves(write(tmp_path / "m.csv", 1, validation), tmp_path / "curves.png", "title")
     assert share_of(pixels(tmp_path / "curves.png"), BLUE) > 2e-5
-    assert saved[0].axes[-1].get_xlim() == (-0.5, 0.5)
+    assert saved[0].axes[-1].get_xlim() == (0.5, 1.5)
 
 
 def test_only_a_test(tmp_path, saved):
