@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-TRAINING_COMMANDS = {
-    "fit": "train a model, then test its best epoch",
-    "validate": "measure a checkpoint on the validation clips",
-    "test": "measure a checkpoint on the test clips",
-    "predict": "write class probabilities for the test clips",
+# Command: the module of htzoo.cli that has its `run(words)`, and what it does.
+COMMANDS = {
+    "fit": ("training", "train a model, then test its best epoch"),
+    "validate": ("training", "measure a checkpoint on the validation clips"),
+    "test": ("training", "measure a checkpoint on the test clips"),
+    "predict": ("training", "write class probabilities for the test clips"),
 }
 
 HELP = """\
@@ -47,22 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     if not words or words[0] in ("-h", "--help"):
-        width = max(map(len, TRAINING_COMMANDS))
-        print(HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, text in TRAINING_COMMANDS.items())))
+        width = max(map(len, COMMANDS))
+        print(HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())))
         return 0
     if words[0] == "--version":
         from htzoo import __version__
 
         print(f"htzoo {__version__}")
         return 0
-    if words[0] not in TRAINING_COMMANDS:
-        near = difflib.get_close_matches(words[0], TRAINING_COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"commands are {', '.join(TRAINING_COMMANDS)}"
+    if words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"commands are {', '.join(COMMANDS)}"
         return _fail(f"no command {words[0]!r}: {hint}", 2)
     try:
-        from htzoo.cli.training import run
-
-        run(words)
+        module, _ = COMMANDS[words[0]]
+        import_module(f"htzoo.cli.{module}").run(words)
     except KeyboardInterrupt:
         return _fail("stopped", 1)
     except Exception as error:
