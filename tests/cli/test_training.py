@@ -1,7 +1,6 @@
 """The command line as a user runs it."""
 
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ import yaml
 
 import htzoo
 from htzoo.configs import config_names, find_config
+from tests.cli.command import ROOT, htzoo_command
 
-ROOT = Path(__file__).parents[2]
 SMALL = [
     "--data=tests.data.helpers.FewDigits",
     "--data.size=[12,16]",
@@ -22,17 +21,6 @@ SMALL = [
     "--trainer.max_epochs=2",
     "--trainer.accelerator=cpu",
 ]
-
-
-def htzoo_command(*words: str, folder: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-    folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "htzoo", *words]
-    result = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert result.returncode == status, result.stdout + result.stderr
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +68,7 @@ def metrics(folder: Path) -> dict[str, list[float]]:
 
 def test_two_processes_reach_what_one_reaches(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
     flags = ["--trainer.devices=2", "--trainer.strategy=ddp", f"--data.root={few_root}"]
-    result = htzoo_command("fit", "--config", "moving_digits_ht", *SMALL, *flags, folder=tmp_path)
+    result = htzoo_command("fit", "--config", "moving_digits_ht", *SMALL, *flags, folder=tmp_path, fresh=True)
     assert result.stdout.count("test accuracy") == 1
     (folder,) = (tmp_path / "runs" / "moving_digits_ht").iterdir()
     one, two = metrics(run[0]), metrics(folder)
