@@ -44,8 +44,8 @@ def find_config(name_or_path: str) -> Path:
 def load_config(name_or_path: str) -> dict[str, Any]:
     """A configuration as plain data, with the parts that it is built on.
 
-    A configuration may name parts under ``parts``: files, without ``.yaml``, of the folder ``parts`` beside it or of the
-    package. They are merged in order, and the configuration's own values win. Mappings are merged key by key;
+    A configuration may name parts under ``parts``: files, without ``.yaml``, of the folder ``parts`` beside it or of
+    the package. They are merged in order, and the configuration's own values win. Mappings are merged key by key;
     everything else is replaced, and so are the arguments of a class by those of another class.
 
     Args:

@@ -50,8 +50,6 @@ class ConfigByName(ActionConfigFile):
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         """Resolve the name, then read the file with the parts that it is built on."""
-        if not isinstance(values, str):
-            return super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
         try:
             path, content = find_config(values), load_config(values)
         except (FileNotFoundError, ValueError) as error:
