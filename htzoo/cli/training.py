@@ -23,6 +23,7 @@ for advice in (
     warnings.filterwarnings("ignore", message=f"(?s).*{advice}")
 
 import lightning.pytorch as pl  # noqa: E402
+import yaml  # noqa: E402
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa: E402
 from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
@@ -33,7 +34,7 @@ from htzoo.cli.bar import Bar  # noqa: E402
 from htzoo.cli.checkpoint import check_checkpoint, note_differences  # noqa: E402
 from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.memory import reuse_memory  # noqa: E402
-from htzoo.configs import config_names, find_config  # noqa: E402
+from htzoo.configs import config_names, find_config, load_config  # noqa: E402
 from htzoo.data.moving_digits import MovingDigits  # noqa: E402
 from htzoo.report.run import RunReport  # noqa: E402
 from htzoo.tasks import Throughput, VideoClassification  # noqa: E402
@@ -48,12 +49,14 @@ class ConfigByName(ActionConfigFile):
     """``--config`` that takes the name of a configuration of the package as well as a path."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
-        """Resolve the name, then read the file."""
+        """Resolve the name, then read the file with the parts that it is built on."""
         try:
-            path = str(find_config(values)) if isinstance(values, str) else values
-        except FileNotFoundError as error:
+            path, content = find_config(values), load_config(values)
+        except (FileNotFoundError, ValueError) as error:
             parser.error(str(error))
-        super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
+        text = yaml.safe_dump(content, sort_keys=False)
+        super().__call__(parser, cfg, text, option_string)  # type: ignore[no-untyped-call]
+        cfg[self.dest][-1] = str(path)  # in place of None, which stands for settings that came without a file
 
 
 class OneLineParser(LightningArgumentParser):

@@ -10,6 +10,7 @@ from htzoo.files import replacing
 _PARTS = {
     "input_to_hidden": "input to hidden",
     "hidden_to_hidden": "hidden to hidden",
+    "joint": "input and hidden to hidden, joint",
     "bias": "bias",
     "classifier": "classifier",
     "backbone": "backbone",
@@ -26,8 +27,8 @@ class RunSummary:
         command: the command line that repeats the run.
         epochs: epochs trained.
         train_seconds: seconds the training took.
-        parameters: part -> number of parameters; parts `input_to_hidden`, `hidden_to_hidden`, `bias`, `classifier`,
-            `backbone` and `total`.
+        parameters: part -> number of parameters; parts `input_to_hidden`, `hidden_to_hidden`, `joint`, `bias`,
+            `classifier`, `backbone` and `total`.
         dense_parameters: the same parts for the model with dense weights.
         seed: random seed, None if none was set.
         splits: what the clips were split into, in words: `{"train": "880 clips", "test": "220 clips, by group"}`.
@@ -157,12 +158,14 @@ def _headline(summary: RunSummary) -> str:
         text = f"**Validation accuracy {summary.val_accuracy:.3f}**; not tested"
     else:
         text = "**Trained; neither validated nor tested**"
-    ours, dense = summary.parameters["input_to_hidden"], summary.dense_parameters["input_to_hidden"]
+    part = "joint" if summary.parameters["joint"] else "input_to_hidden"
+    ours, dense = summary.parameters[part], summary.dense_parameters[part]
+    name = part.replace("_", "-")
     if ours == dense:
-        return f"{text}, with dense input-to-hidden weights."
+        return f"{text}, with dense {name} weights."
     whole = _ratio(summary.dense_parameters["total"], summary.parameters["total"])
     return (
-        f"{text}, with {ours:,} input-to-hidden parameters in place of {dense:,}: "
+        f"{text}, with {ours:,} {name} parameters in place of {dense:,}: "
         f"{_ratio(dense, ours)} fewer there, {whole} fewer in the whole model."
     )
 
