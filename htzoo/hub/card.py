@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import yaml
 from torch import nn
 
-from htzoo import __version__
 from htzoo.hub.config import ModelConfig
 from htzoo.hub.describe import parameter_counts
 from htzoo.hub.run import Training
@@ -34,26 +34,46 @@ _LICENCES = {
     "CC BY-SA 4.0": "cc-by-sa-4.0",
     "CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0",
 }
-CITATION = """\
-@article{yin2020compressing,
-  title   = {Compressing Recurrent Neural Networks Using Hierarchical Tucker Tensor Decomposition},
-  author  = {Yin, Miao and Liao, Siyu and Liu, Xiao-Yang and Wang, Xiaodong and Yuan, Bo},
-  journal = {arXiv preprint arXiv:2005.04366},
-  year    = {2020}
-}"""
+_PAPERS = {
+    "TensorTrain": "Yang, Krompass, Tresp: Tensor-Train Recurrent Neural Networks for Video Classification, ICML 2017",
+    "BlockTerm": (
+        "Ye et al.: Learning Compact Recurrent Neural Networks with Block-Term Tensor Decomposition, CVPR 2018"
+    ),
+    "TensorRing": (
+        "Pan et al.: Compressing Recurrent Neural Networks with Tensor Ring for Action Recognition, AAAI 2019"
+    ),
+    "HierarchicalTucker": (
+        "Yin et al.: Compressing Recurrent Neural Networks Using Hierarchical Tucker Tensor Decomposition, "
+        "arXiv 2005.04366"
+    ),
+    "KroneckerCP": (
+        "Wang et al.: Kronecker CP Decomposition with Fast Multiplication for Compressing RNNs, arXiv 2008.09342"
+    ),
+}
+_JOINT = (
+    "Yin et al.: Towards Extremely Compact RNNs for Video Recognition with Fully Decomposed Hierarchical Tucker "
+    "Structure, CVPR 2021"
+)
 
 
-def model_card(config: ModelConfig, module: nn.Module, training: Training | None, pictures: tuple[str, ...]) -> str:
+def model_card(
+    config: ModelConfig, module: nn.Module, training: Training | None, load_as: str, pictures: tuple[str, ...]
+) -> str:
     """The text of a card, the same for the same model.
 
     Args:
         config: what config.json says.
         module: the model, to count its parameters.
         training: what is known of its training.
+        load_as: what :func:`htzoo.from_pretrained` is to be given.
         pictures: pictures beside the card.
     """
     metadata = yaml.safe_dump(_metadata(config, training), sort_keys=False, allow_unicode=True)
-    text = f"---\n{metadata}---\n\n" + "\n".join(_body(config, module, training, pictures)) + "\n\n"
+    body = "\n".join(_body(config, module, training, load_as, pictures))
+    return _marked(f"---\n{metadata}---\n\n{body}\n\n")
+
+
+def _marked(text: str) -> str:
     return f"{text}{_MARK}{_digest(text)} -->\n"
 
 
@@ -63,6 +83,13 @@ def is_ours(path: Path) -> bool:
         return True
     text, mark, rest = path.read_text(encoding="utf-8", errors="replace").rpartition(_MARK)
     return bool(mark) and rest.strip() == f"{_digest(text)} -->"
+
+
+def readdressed(card: str, load_as: str) -> str:
+    """A card as htzoo wrote it, for a model that has moved to where :func:`htzoo.from_pretrained` finds ``load_as``."""
+    text, _, _ = card.rpartition(_MARK)
+    text = re.sub(r'(?<=from_pretrained\(")[^"]*', lambda _: load_as, text, count=1)
+    return _marked(re.sub(r"(?<=`htzoo classify )\S+", lambda _: load_as, text, count=1))
 
 
 def _digest(text: str) -> str:
@@ -106,7 +133,7 @@ def _formats(config: ModelConfig) -> list[str]:
 
 
 def _body(
-    config: ModelConfig, module: nn.Module, training: Training | None, pictures: tuple[str, ...]
+    config: ModelConfig, module: nn.Module, training: Training | None, load_as: str, pictures: tuple[str, ...]
 ) -> Iterator[str]:
     name = config.name or config.kind
     yield f"# {name}"
@@ -119,15 +146,15 @@ def _body(
     yield "import htzoo"
     yield ""
     if config.kind == "VideoClassifier":
-        yield 'model = htzoo.from_pretrained("ORG/REPO")  # or the folder of this file'
+        yield f'model = htzoo.from_pretrained("{load_as}")'
         yield 'model.classify("clip.mp4", top=5)  # [(label, probability), ...]'
     else:
-        yield 'layer = htzoo.from_pretrained("ORG/REPO")  # or the folder of this file'
+        yield f'layer = htzoo.from_pretrained("{load_as}")'
         yield f"output, state = layer(x)  # takes the place of torch.nn.{config.kind}"
     yield "```"
     if config.kind == "VideoClassifier":
         yield ""
-        yield "or `htzoo classify ORG/REPO clip.mp4`. Labels: " + ", ".join(config.arguments["classes"][:200]) + "."
+        yield f"or `htzoo classify {load_as} clip.mp4`. Labels: " + ", ".join(config.arguments["classes"][:200]) + "."
     yield ""
     yield "## Parameters"
     yield ""
@@ -153,10 +180,14 @@ def _body(
     yield "## Licence and citation"
     yield ""
     yield _licence_words(training)
-    yield ""
-    yield "```bibtex"
-    yield CITATION
-    yield "```"
+    papers = [_PAPERS[name] for name in _formats(config) if name in _PAPERS]
+    if config.arguments.get("joint_format") is not None:
+        papers.append(_JOINT)
+    if papers:
+        yield ""
+        yield "If you use it, cite the data set and the paper of the format:"
+        yield ""
+        yield from (f"- {paper}." for paper in papers)
 
 
 def _what(config: ModelConfig) -> str:
@@ -170,7 +201,7 @@ def _what(config: ModelConfig) -> str:
     return (
         f"A video classifier: {arguments.get('cell', 'LSTM')} with {weights} weights and {arguments['hidden_size']} "
         f"hidden units that reads {reads}, {_frames(config)} at {width} x {height}, and tells "
-        f"{len(arguments['classes'])} classes apart. Trained with [htzoo](https://pypi.org/project/htzoo/) {__version__}."
+        f"{len(arguments['classes'])} classes apart."
     )
 
 
@@ -225,11 +256,8 @@ def _training(config: ModelConfig, training: Training | None) -> Iterator[str]:
 
 def _licence_words(training: Training | None) -> str:
     if training is None or not training.licence:
-        return "Weights: Apache-2.0. Cite the paper of the format, and the data that you trained on:"
-    return (
-        f"The data set's licence is {training.licence}, and the weights come under the same; the code of htzoo is "
-        "Apache-2.0. Cite the data set, and the paper of the format:"
-    )
+        return "Apache-2.0, as htzoo."
+    return f"The data set's licence is {training.licence}, and so is that of the weights. The code is Apache-2.0."
 
 
 def _ratio(dense: int, ours: int) -> str:

@@ -65,7 +65,7 @@ class ModelConfig:
     def to_json(self) -> str:
         """The text of config.json."""
         values = {
-            "htzoo_version": VERSION,
+            "config_version": VERSION,
             "name": self.name,
             "model": self.kind,
             "arguments": _plain(self.arguments),
@@ -135,13 +135,14 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _checked(values: Any) -> ModelConfig:
-    if not isinstance(values, dict) or "htzoo_version" not in values:
-        raise _WrongError("no htzoo_version, so this is no model of htzoo")
-    if values["htzoo_version"] != VERSION:
+    if not isinstance(values, dict) or "config_version" not in values:
+        raise _WrongError("no config_version, so this is no model of htzoo")
+    if values["config_version"] != VERSION:
         raise _WrongError(
-            f"htzoo_version is {values['htzoo_version']!r} and this htzoo reads {VERSION}: install the htzoo that wrote it"
+            f"config_version is {repr(values['config_version'])[:100]} and this htzoo reads {VERSION}: "
+            "install the htzoo that wrote it"
         )
-    values = {key: value for key, value in values.items() if key != "htzoo_version"}
+    values = {key: value for key, value in values.items() if key != "config_version"}
     _only(values, {"name", "model", "arguments", "sampling", "multilabel", "result"}, "config")
     kind = values.get("model")
     if not isinstance(kind, str) or kind not in ARGUMENTS:

@@ -49,9 +49,7 @@ def describe(module: nn.Module) -> tuple[str, dict[str, Any]]:
         if type(module) is cls:
             values = {key: getattr(module, key) for key in LAYERS[name] if not key.endswith("_format")}
             return name, {**values, **_formats(module)}
-    raise ValueError(
-        f"module is a {type(module).__name__}: give a VideoClassifier, or a recurrent layer of htzoo.nn"
-    )
+    raise ValueError(f"module is a {type(module).__name__}: give a VideoClassifier, or a recurrent layer of htzoo.nn")
 
 
 def build(config: ModelConfig, device: torch.device | str | None = None) -> nn.Module:

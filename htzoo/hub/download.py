@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from htzoo.hub.config import CONFIG_NAME, MAX_BYTES
-from htzoo.hub.errors import ModelError
+from htzoo.hub.errors import HubError, ModelError
 from htzoo.hub.explain import explaining, is_unreachable
 from htzoo.hub.weights import WEIGHTS_NAME
 
@@ -44,6 +44,7 @@ class Download:
         self.cache_dir = cache_dir
         self.local = local_files_only
         self.token = token
+        self.unreachable: Exception | None = None
 
     def config(self) -> Path:
         """config.json; from here on the commit is fixed."""
@@ -59,22 +60,28 @@ class Download:
         with explaining(self.repository, self.revision, file):
             if not self.local:
                 self._check_size(file, most)
-            path = hf_hub_download(
-                self.repository,
-                file,
-                revision=self.revision,
-                cache_dir=self.cache_dir,
-                local_files_only=self.local,
-                token=self.token,
-            )
+            try:
+                path = hf_hub_download(
+                    self.repository,
+                    file,
+                    revision=self.revision,
+                    cache_dir=self.cache_dir,
+                    local_files_only=self.local,
+                    token=self.token,
+                )
+            except LocalEntryNotFoundError as error:
+                if self.unreachable is not None and not isinstance(self.unreachable, OfflineModeIsEnabled):
+                    raise self.unreachable from None
+                why = "local_files_only is set" if self.unreachable is None else "HF_HUB_OFFLINE is set"
+                at = f" at {self.revision}" if self.revision else ""
+                text = f"{file} of {self.repository}{at} is not in the cache, and {why}: load it once online"
+                raise HubError(text) from error
             return Path(path)
 
     def _check_size(self, file: str, most: int) -> None:
         """Refuse a file that is too large; where the Hub cannot be reached, turn to the cache, which fails at once."""
         try:
-            metadata = get_hf_file_metadata(
-                hf_hub_url(self.repository, file, revision=self.revision), token=self.token
-            )
+            metadata = get_hf_file_metadata(hf_hub_url(self.repository, file, revision=self.revision), token=self.token)
         except Exception as error:
             if not is_unreachable(error):
                 raise

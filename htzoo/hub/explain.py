@@ -10,13 +10,12 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
-from htzoo.hub.errors import HubError
+from htzoo.hub.errors import HubError, ModelError
 
 _LOGIN = "log in with `hf auth login`, or give a token"
 
@@ -30,7 +29,9 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 @contextmanager
-def explaining(repository: str, revision: str | None = None, file: str | None = None, write: bool = False) -> Iterator[None]:
+def explaining(
+    repository: str, revision: str | None = None, file: str | None = None, write: bool = False
+) -> Iterator[None]:
     """Turn the client's errors into a :class:`~htzoo.hub.errors.HubError` of one sentence.
 
     Args:
@@ -41,7 +42,7 @@ def explaining(repository: str, revision: str | None = None, file: str | None = 
     """
     try:
         yield
-    except HubError:
+    except (HubError, ModelError):
         raise
     except Exception as error:
         text = _sentence(error, repository, revision, file, write)
@@ -61,11 +62,12 @@ def _sentence(error: Exception, repository: str, revision: str | None, file: str
             return f"the Hub has no model {repository} that you may {may}: check the name; if it is private, {_LOGIN}"
         case RevisionNotFoundError():
             return f"{repository} has no revision {revision!r}: give a branch, a tag or a commit of it"
-        case LocalEntryNotFoundError() | OfflineModeIsEnabled():
-            at = f" at revision {revision}" if revision else ""
-            return f"{file or repository} of {repository}{at} is not in the cache, and the Hub is not asked or does not answer: go online once"
+        case OfflineModeIsEnabled():
+            return f"{repository} is on the Hub, and HF_HUB_OFFLINE is set: unset it"
         case EntryNotFoundError():
-            why = "so it is no model of htzoo" if file == "config.json" else "and weights of another kind are never read"
+            why = (
+                "so it is no model of htzoo" if file == "config.json" else "and weights of another kind are never read"
+            )
             return f"{repository} has no {file}, {why}"
         case HfHubHTTPError() if _status(error) in (401, 403):
             may = "write to" if write else "read"
@@ -77,9 +79,9 @@ def _sentence(error: Exception, repository: str, revision: str | None, file: str
         case HfHubHTTPError():
             return f"the Hub answers {_status(error)} for {repository}: {_first_line(error)}"
         case _ if is_unreachable(error):
-            return f"the Hub cannot be reached for {repository} ({_first_line(error)}): check the connection, and try again"
+            return f"the Hub cannot be reached for {repository} ({_first_line(error)}): check the connection"
         case OSError():
-            return f"{file or repository} of {repository} did not arrive whole ({_first_line(error)}): try again, which resumes"
+            return f"{file or repository} of {repository} did not arrive whole ({_first_line(error)}): try again"
     return None
 
 

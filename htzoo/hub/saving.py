@@ -28,6 +28,7 @@ def save_pretrained(
     *,
     sampling: FrameSampler | None = None,
     training: Training | None = None,
+    load_as: str | None = None,
     pictures: Mapping[str, Path] | None = None,
 ) -> Path:
     """Write config.json, model.safetensors and a model card, all of them or none.
@@ -40,6 +41,7 @@ def save_pretrained(
         config: name, sampling and result of the model; its arguments are read off the module.
         sampling: which frames of a clip the model reads, where there is no config.
         training: what is known of its training.
+        load_as: what the card tells to load; the folder's name when None.
         pictures: name in the folder -> file to copy there.
 
     Returns:
@@ -64,10 +66,12 @@ def save_pretrained(
         (staged / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8", newline="\n")
         read_config(staged / CONFIG_NAME)  # what cannot be read again is not published
         save_file(state, staged / WEIGHTS_NAME, metadata={"format": "pt"})
+        shutil.copymode(staged / CONFIG_NAME, staged / WEIGHTS_NAME)  # safetensors makes it for the owner alone
         for name, source in (pictures or {}).items():
             shutil.copyfile(source, staged / name)
         if is_ours(output / CARD_NAME):
-            card = model_card(config, module, training, tuple(pictures or ()))
+            load_as = load_as or f"./{output.resolve().name}"
+            card = model_card(config, module, training, load_as, tuple(pictures or ()))
             (staged / CARD_NAME).write_text(card, encoding="utf-8", newline="\n")
         for path in sorted(staged.iterdir()):
             os.replace(path, output / path.name)

@@ -13,7 +13,7 @@ from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from torch import nn
 
 from htzoo.data.sampling import FrameSampler
-from htzoo.hub.card import CARD_NAME, is_ours
+from htzoo.hub.card import CARD_NAME, is_ours, readdressed
 from htzoo.hub.config import CONFIG_NAME, ModelConfig, read_config
 from htzoo.hub.explain import explaining
 from htzoo.hub.saving import save_pretrained
@@ -48,7 +48,7 @@ def push_to_hub(
         HubError: the Hub refuses or does not answer; the message says why, and nothing was changed there.
     """
     with TemporaryDirectory() as folder:
-        save_pretrained(module, folder, config, sampling=sampling)
+        save_pretrained(module, folder, config, sampling=sampling, load_as=repo_id)
         return upload_folder(Path(folder), repo_id, private=private, revision=revision, token=token)
 
 
@@ -76,24 +76,32 @@ def upload_folder(
         ModelError: the folder is no saved model.
         HubError: the Hub refuses or does not answer.
     """
-    read_config(folder / CONFIG_NAME)
+    config = read_config(folder / CONFIG_NAME)
     api = HfApi(token=token)
     with explaining(repo_id, revision, write=True), _quiet():
         api.create_repo(repo_id, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         head = api.model_info(repo_id, revision=revision).sha
-        files = [folder / name for name in _OURS if (folder / name).is_file()]
+        files = contents(folder, repo_id)
         if not _card_is_ours(repo_id, head, token):
-            files = [path for path in files if path.name != CARD_NAME]
-        config = read_config(folder / CONFIG_NAME)
+            files.pop(CARD_NAME, None)
         return api.create_commit(
             repo_id,
-            [CommitOperationAdd(path.name, path) for path in files],
+            [CommitOperationAdd(name, content) for name, content in files.items()],
             commit_message=f"Publish {config.name or config.kind}",
             revision=revision,
             parent_commit=head,  # whoever publishes meanwhile is not overwritten
         )
+
+
+def contents(folder: Path, repo_id: str) -> dict[str, Path | bytes]:
+    """What is uploaded of a saved folder: name -> file, or its bytes."""
+    files: dict[str, Path | bytes] = {name: folder / name for name in _OURS if (folder / name).is_file()}
+    card = folder / CARD_NAME
+    if card.is_file() and is_ours(card):
+        files[CARD_NAME] = readdressed(card.read_text(encoding="utf-8"), repo_id).encode()
+    return files
 
 
 def _card_is_ours(repo_id: str, revision: str | None, token: str | bool | None) -> bool:
