@@ -45,7 +45,10 @@ def explaining(
     except (HubError, ModelError):
         raise
     except Exception as error:
-        text = _sentence(error, repository, revision, file, write)
+        cause = error
+        while type(cause) is RuntimeError and isinstance(cause.__cause__, Exception):
+            cause = cause.__cause__  # what the client says of a failed upload is a frame around the reason
+        text = _sentence(cause, repository, revision, file, write)
         if text is None:
             raise
         raise HubError(text) from error
