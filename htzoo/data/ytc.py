@@ -1,0 +1,54 @@
+"""YouTube Celebrities: whose face it is."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+from htzoo.data.datamodule import VideoDataModule, how_to_get
+from htzoo.data.errors import DataError
+from htzoo.data.index import INDEX, read_index
+from htzoo.data.source import ClipLabel, Source
+
+
+class YouTubeCelebrities(VideoDataModule):
+    """1,910 clips of the faces of 47 people, mostly 320 x 240 (Kim et al., 2008).
+
+    `split: clip` is the protocol of TT-RNN: five folds of random clips, at most 85 frames (`sampling: all`,
+    `frames: 85`). Clips cut from one video fall on both sides; `split: group` leaves whole videos out.
+
+    The names of the people come with the files, so the set must be prepared before one is made.
+    """
+
+    dataset_name = "ytc"
+    title = "YouTube Celebrities"
+    homepage = "http://seqamlab.com/youtube-celebrities-face-tracking-and-recognition-dataset/"
+    licence = "for research"
+    classes: tuple[str, ...] = ()
+    class_count = 47
+    clip_count = 1910
+    sources = (Source("http://seqamlab.com/wp-content/uploads/Data/ytcelebrity.tar", "ytcelebrity.tar"),)
+    default_split = "clip"
+
+    def __init__(self, root: str = "data", **settings: Any) -> None:
+        """Keep the settings, and read the names of the people from the index.
+
+        Args:
+            root: Folder of all data sets.
+            settings: Those of `VideoDataModule`.
+
+        Raises:
+            DataError: The data set is not prepared.
+        """
+        super().__init__(root, **settings)
+        if not (self.folder / INDEX).is_file():
+            raise DataError(how_to_get(type(self), self.root))
+        self.classes = tuple(sorted({entry.label for entry in read_index(self.folder)}))
+        self.num_classes = len(self.classes)
+
+    @classmethod
+    def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
+        """`<number>_<video>_<part>_<first>_<last>.avi`; the last two words are the person."""
+        found = re.match(r"\d+_(\d+)_\d+_.*?([^_]+_[^_]+)$", path.stem)
+        if path.suffix.lower() != ".avi" or found is None:
+            return None
+        return ClipLabel(found[2], f"{found[2]} {found[1]}")
