@@ -38,7 +38,6 @@ class VideoDataModule(LightningDataModule):
         homepage: Where it is described.
         licence: Under what terms it may be used.
         classes: Names of the classes; a label is a position in it.
-        class_count: How many classes, where their names come with the files.
         clip_count: How many clips were published, or None.
         sources: The published files.
         split_files: Names, as patterns, of small files beside the clips that preparing copies to `splits`.
@@ -56,7 +55,6 @@ class VideoDataModule(LightningDataModule):
     homepage: ClassVar[str]
     licence: ClassVar[str]
     classes: tuple[str, ...]
-    class_count: ClassVar[int | None] = None
     clip_count: ClassVar[int | None] = None
     sources: ClassVar[tuple[Source, ...]] = ()
     split_files: ClassVar[tuple[str, ...]] = ()

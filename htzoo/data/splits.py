@@ -47,8 +47,8 @@ def split_clips(
     - "group" leaves whole groups (scenes, films, people) out. With as many folds as groups, fold k leaves out the k-th
       group; with fewer, groups are dealt out so that the folds are about equal in clips and in classes.
     - "clip" is the random split of the papers: the clips in the order of their names, permuted by
-      `numpy.random.seed(11111986)` and cut by `array_split`; part k is for testing. Five folds are TT-RNN's protocol, the
-      last of them BT-LSTM's, which trains on the first 80 % of one permutation. Clips of one scene fall on both
+      `numpy.random.seed(11111986)` and cut by `array_split`; part k is for testing. Five folds are the protocol of
+      TT-RNN, and the last of them is that of BT-LSTM, which trains on the first 80 %. Clips of one scene fall on both
       sides.
     - "official" is what the publisher says.
 

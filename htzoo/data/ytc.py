@@ -1,11 +1,10 @@
 """YouTube Celebrities: whose face it is."""
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from htzoo.data.datamodule import VideoDataModule, how_to_get
-from htzoo.data.errors import DataError
+from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.index import INDEX, read_index
 from htzoo.data.source import ClipLabel, Source
 
@@ -16,34 +15,32 @@ class YouTubeCelebrities(VideoDataModule):
     `split: clip` is the protocol of TT-RNN: five folds of random clips, at most 85 frames (`sampling: all`,
     `frames: 85`). Clips cut from one video fall on both sides; `split: group` leaves whole videos out.
 
-    The names of the people come with the files, so the set must be prepared before one is made.
+    The names of the people come with the files: until the set is prepared they are "person 1" to "person 47".
     """
 
     dataset_name = "ytc"
     title = "YouTube Celebrities"
     homepage = "http://seqamlab.com/youtube-celebrities-face-tracking-and-recognition-dataset/"
     licence = "for research"
-    classes: tuple[str, ...] = ()
-    class_count = 47
+    classes = tuple(f"person {number}" for number in range(1, 48))
     clip_count = 1910
     sources = (Source("http://seqamlab.com/wp-content/uploads/Data/ytcelebrity.tar", "ytcelebrity.tar"),)
     default_split = "clip"
 
     def __init__(self, root: str = "data", **settings: Any) -> None:
-        """Keep the settings, and read the names of the people from the index.
+        """Keep the settings, and read the names of the people from the index, where it is there.
 
         Args:
             root: Folder of all data sets.
             settings: Those of `VideoDataModule`.
 
         Raises:
-            DataError: The data set is not prepared.
+            DataError: The index cannot be read.
         """
+        folder = Path(root) / self.dataset_name
+        if (folder / INDEX).is_file():
+            self.classes = tuple(sorted({entry.label for entry in read_index(folder)}))
         super().__init__(root, **settings)
-        if not (self.folder / INDEX).is_file():
-            raise DataError(how_to_get(type(self), self.root))
-        self.classes = tuple(sorted({entry.label for entry in read_index(self.folder)}))
-        self.num_classes = len(self.classes)
 
     @classmethod
     def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
