@@ -156,7 +156,7 @@ class TrainSampler(DistributedSampler[Any]):
         """Deal out `dataset` to `num_replicas` processes, of which this is number `rank`, from 0."""
         super().__init__(dataset, num_replicas, rank, shuffle=True, seed=seed, drop_last=True)
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:  # type: ignore[override]  # the dataset takes such pairs
+    def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield (epoch, position in the dataset)."""
         return ((self.epoch, position) for position in super().__iter__())
 

@@ -89,15 +89,20 @@ class VideoClassification(pl.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Class probabilities (batch, classes) and the positions (batch,) of the clips that they belong to."""
-        return {"index": batch["index"], "probability": self(batch["video"], batch["length"]).softmax(-1)}
+        return {"index": batch["index"], "probability": self._clip_logits(batch).softmax(-1)}
 
     def on_test_epoch_end(self) -> None:
         """Keep the confusion matrix (true, predicted) of all processes, and start an empty one."""
         self.confusion = self.test_confusion.compute()
         self.test_confusion.reset()
 
+    def _clip_logits(self, batch: Batch) -> Tensor:
+        """Logits (clips, classes): the mean over the views of a clip."""
+        views: Tensor = self(batch["video"], batch["length"])
+        return views.reshape(len(batch["label"]), -1, views.shape[1]).mean(1)
+
     def _evaluate(self, batch: Batch, name: str, mean_loss: MeanMetric, metrics: MetricCollection) -> Tensor:
-        logits: Tensor = self(batch["video"], batch["length"])
+        logits = self._clip_logits(batch)
         loss = nn.functional.cross_entropy(logits, batch["label"])
         metrics.update(logits, batch["label"])
         mean_loss.update(loss, weight=len(logits))
