@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from htzoo.data.errors import VideoError
-from htzoo.data.reading import Frames, frame_rate, stream_frames
+from htzoo.data.reading import Frames, frame_rate, read_frames, stream_frames
 from htzoo.data.sampling import FrameSampler
 
 
@@ -55,7 +55,11 @@ def read_windows(
                 pictures.append(picture)
             if count - first == length:
                 yield first / rate, count / rate, np.stack(kept.pop(first))
+    if count < length:  # shorter than one window: a clip like any other
+        name = os.path.basename(path)
+        yield 0.0, count / rate, read_frames(path, sampler.candidates(count, name), size)
+        return
     for first, pictures in sorted(kept.items()):
-        if pictures and (first == 0 or 2 * (count - first) >= length):
+        if pictures and 2 * (count - first) >= length:
             yield first / rate, count / rate, np.stack(pictures)
             return  # windows that start later see nothing new

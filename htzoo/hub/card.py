@@ -124,7 +124,7 @@ def _metadata(config: ModelConfig, training: Training | None) -> dict[str, Any]:
 def _licence(training: Training | None) -> str:
     if training is None or not training.licence:
         return "apache-2.0"
-    return _LICENCES.get(training.licence, "other")
+    return next((ours for words, ours in _LICENCES.items() if words in training.licence), "other")
 
 
 def _formats(config: ModelConfig) -> list[str]:

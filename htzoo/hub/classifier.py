@@ -54,6 +54,8 @@ class PublishedClassifier(VideoClassifier):
             raise ValueError("sampling is None: give a FrameSampler, which frames of a clip the model reads")
         self.config = config
         self.sampling = config.sampling
+        height, width, _ = self.frame_size
+        self._picture = (height, width)
 
     def classify(self, path: str | os.PathLike[str], top: int = 5) -> Labels:
         """Label a video file as one clip, whatever its length, container and picture size.
@@ -71,7 +73,7 @@ class PublishedClassifier(VideoClassifier):
         """
         _check_top(top)
         indices = self.sampling.candidates(count_frames(path), Path(path).name)
-        return self.label(read_frames(path, indices, self.frame_size[:2]), top)
+        return self.label(read_frames(path, indices, self._picture), top)
 
     def classify_windows(
         self, path: str | os.PathLike[str], seconds: float, stride: float | None = None, top: int = 5
@@ -93,7 +95,7 @@ class PublishedClassifier(VideoClassifier):
             htzoo.data.VideoError: the file is missing, damaged, or no video.
         """
         _check_top(top)
-        for start, end, frames in read_windows(path, seconds, stride or seconds, self.sampling, self.frame_size[:2]):
+        for start, end, frames in read_windows(path, seconds, stride or seconds, self.sampling, self._picture):
             yield Window(start, end, self.label(frames, top))
 
     @torch.no_grad()
@@ -102,14 +104,14 @@ class PublishedClassifier(VideoClassifier):
 
         Args:
             frames: the candidates of :attr:`sampling`, uint8, (T, H, W, 3), in order. Where it takes several views of a
-                clip, their probabilities are averaged.
+                clip, their logits are averaged.
             top: how many labels to return.
         """
         _check_top(top)
         views = [self.sampling.choose(len(frames), view) for view in range(self.sampling.views)]
         video = torch.from_numpy(np.stack([frames[view] for view in views])).permute(0, 1, 4, 2, 3)
-        logits = self(video.to(self.classifier.weight.device)).float()
-        probabilities = (logits.sigmoid() if self.config.multilabel else logits.softmax(-1)).mean(0)
+        logits = self(video.to(self.classifier.weight.device)).float().mean(0)  # over the views, as in a test
+        probabilities = logits.sigmoid() if self.config.multilabel else logits.softmax(-1)
         found = probabilities.topk(min(top, len(self.classes)))
         return [(self.classes[k], p) for k, p in zip(found.indices.tolist(), found.values.tolist(), strict=True)]
 

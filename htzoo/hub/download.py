@@ -41,7 +41,7 @@ class Download:
     ) -> None:
         self.repository = repository
         self.revision = revision
-        self.cache_dir = cache_dir
+        self.cache_dir = None if cache_dir is None else Path(cache_dir)
         self.local = local_files_only
         self.token = token
         self.unreachable: Exception | None = None

@@ -5,6 +5,7 @@ store, and their download is redirected to another origin. Everything else is se
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -37,7 +38,7 @@ class Repo:
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests of this kind: an error status, or a connection cut after `cut` bytes."""
+    """What happens to the next `times` requests of this kind: an error status, or the connection cut at `cut` bytes."""
 
     method: str
     path: str  # a regular expression
@@ -79,10 +80,8 @@ class Hub:
             server.shutdown()
             server.server_close()
         for kept in list(self.sockets):  # a client that keeps a connection open would go on being served
-            try:
+            with contextlib.suppress(OSError):
                 kept.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def fault(self, method: str, path: str) -> Fault | None:
         with self.lock:
@@ -109,10 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         self.hub.sockets.discard(self.connection)
-        try:
+        with contextlib.suppress(OSError):
             super().finish()
-        except OSError:
-            pass
 
     def log_message(self, *_: object) -> None:
         pass
