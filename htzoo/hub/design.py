@@ -124,4 +124,6 @@ def _from_checkpoint(path: Path) -> VideoClassifier:
         raise ValueError(f"{path} is not a checkpoint of htzoo, or is damaged") from error
     known = inspect.signature(VideoClassifier).parameters
     with torch.device("meta"):
-        return VideoClassifier(**{key: value for key, value in saved.items() if key in known} | {"backbone_weights": None})
+        return VideoClassifier(
+            **{key: value for key, value in saved.items() if key in known} | {"backbone_weights": None}
+        )

@@ -63,12 +63,23 @@ PUBLISHED: dict[str, Published] = {
     "ucf11_bt_r2": Published(
         _BT, "stated", 1_470, 1_472, 40_069, note=f"{_BT_COUNT}; accuracy .803 is remembered, not seen in a source"
     ),
-    "ucf11_bt": Published(_BT, "stated", 3_387, 3_392, 17_388, 0.853, "0.268", f"{_BT_COUNT}; later papers print 17,414"),
+    "ucf11_bt": Published(
+        _BT, "stated", 3_387, 3_392, 17_388, 0.853, "0.268", f"{_BT_COUNT}; later papers print 17,414"
+    ),
     "ucf11_tr": Published(
-        _TR, "stated", 1_725, None, 34_193, 0.869, "0.267", "modes and ranks are remembered; they give the count exactly"
+        _TR,
+        "stated",
+        1_725,
+        None,
+        34_193,
+        0.869,
+        "0.267",
+        "modes and ranks are remembered; they give the count exactly",
     ),
     "ucf11_ht": Published(_HT, "stated", 1_245, None, 47_375, 0.872, "0.266", "ranks derived from the count"),
-    "ucf11_kcp": Published(_KCP, "our reading", 212, None, 278_219, note="count derived from the ratio; no shape is public"),
+    "ucf11_kcp": Published(
+        _KCP, "our reading", 212, None, 278_219, note="count derived from the ratio; no shape is public"
+    ),
     "ytc_lstm": Published(_TT, "stated", None, accuracy=0.332, note="H is 225 in the authors' code"),
     "ytc_tt": Published(_TT, "stated", 3_392, None, 17_388, 0.755),
     "ytc_tt_gru": Published(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle, FancyBboxPatch
+from matplotlib.patches import Circle
 
 from htzoo.formats import Network
 from htzoo.report.figures import BLUE, GREEN, GREY, INK, ORANGE, PALE, new_figure, save_figure, shared_look
@@ -26,9 +26,7 @@ _PARTS = {
 }
 
 
-def plot_design(
-    design: Mapping[str, Any], networks: Sequence[tuple[str, Network]], gates: int, output: Path
-) -> None:
+def plot_design(design: Mapping[str, Any], networks: Sequence[tuple[str, Network]], gates: int, output: Path) -> None:
     """Draw the networks of a model's recurrent layer, and its parameters part by part, as a PNG.
 
     Args:
@@ -46,14 +44,19 @@ def plot_design(
         widths = [_extent(layout)[0] for layout in layouts]
         scale = 0.62
         left = max([5.0, *(scale * width for width in widths)])
-        total = sum(scale * height + 0.5 for height in heights)
-        figure = new_figure(left + 4.2, max(3.6, total))
+        total = max(3.8, sum(scale * height + 0.7 for height in heights) + 0.5)
+        figure = new_figure(left + 4.2, total)
         pictures, bars = figure.subfigures(1, 2, width_ratios=(left, 4.2))
         axes = pictures.subplots(len(networks), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axis, (title, network), layout in zip(axes, networks, layouts, strict=True):
             draw_network(axis, network, layout, gates)
             axis.set_title(title, loc="left", fontsize=11)
-        _draw_parameters(bars.subplots(), design)
+        rows = sum(bool(design["dense_parameters"][part]) for part in _PARTS)
+        needed = min(total, 0.6 * rows + 0.8)
+        chart, below = bars.subplots(2, 1, height_ratios=(needed, max(total - needed, 0.01)))
+        below.axis("off")
+        _draw_parameters(chart, design)
+        _draw_legend(below, gates)
         figure.suptitle(_title(design), x=0.01, ha="left", fontsize=14, fontweight="bold")
         save_figure(figure, output)
 
@@ -78,7 +81,7 @@ def draw_network(axes: Axes, network: Network, layout: Layout, gates: int) -> No
     drawn: dict[frozenset[int], int] = {}
     for edge, size in network.sizes.items():
         holders = sorted(network.holders(edge))
-        if len(holders) < 2 or edge == layout.stacked:
+        if len(holders) < 2 or size == 1 or edge == layout.stacked:
             continue
         if edge in layout.hubs:
             for core in holders:
@@ -101,12 +104,20 @@ def draw_network(axes: Axes, network: Network, layout: Layout, gates: int) -> No
         _core(axes, place, core.shape, stacked=layout.stacked is not None)
     if layout.stacked is not None:
         text = f"{network.sizes[layout.stacked]} such networks, added up"
-        x, y = min(x for x, _ in layout.cores), max(y for _, y in layout.cores)
-        axes.text(x - _RADIUS, y + 0.1, text, ha="left", va="center", fontsize=9, color=GREY, style="italic")
+        axes.text(0.0, 1.0, text, transform=axes.transAxes, va="top", fontsize=9, color=GREY, style="italic")
     axes.set_aspect("equal")
     axes.axis("off")
     axes.autoscale_view()
     axes.margins(0.06)
+
+
+def _draw_legend(axes: Axes, gates: int) -> None:
+    """Say what the colours of the network mean."""
+    output = f"output mode, the first with the {gates} gates" if gates > 1 else "output mode"
+    for color, text in ((BLUE, "input mode"), (ORANGE, output), (GREY, "rank")):
+        axes.plot([], [], color=color, linewidth=3, label=text)
+    axes.plot([], [], "o", markersize=11, markerfacecolor="white", markeredgecolor=INK, label="core: its parameters")
+    axes.legend(loc="upper left", fontsize=9, borderaxespad=0)
 
 
 def _gates(edge: str, gates: int) -> int:
@@ -148,14 +159,12 @@ def _fan(direction: Point, number: int, count: int, straight: bool) -> Point:
     return x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)
 
 
-def _leg(
-    axes: Axes, place: Point, direction: Point, size: int, width: float, is_input: bool, gates: int
-) -> None:
+def _leg(axes: Axes, place: Point, direction: Point, size: int, width: float, is_input: bool, gates: int) -> None:
     color = BLUE if is_input else ORANGE
     reach = _RADIUS + _LEG
     end = place[0] + reach * direction[0], place[1] + reach * direction[1]
     _line(axes, place, end, width, color)
-    text = f"{gates} x {size // gates}" if gates > 1 else f"{size:,}"
+    text = f"{gates} \N{MULTIPLICATION SIGN} {size // gates:,}" if gates > 1 else f"{size:,}"
     beyond = reach + 0.2
     where = place[0] + beyond * direction[0], place[1] + beyond * direction[1]
     axes.text(*where, text, ha="center", va="center", fontsize=9.5, color=color, fontweight="bold", zorder=4)
