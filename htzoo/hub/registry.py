@@ -50,7 +50,7 @@ def create_model(name: str, **changes: Any) -> VideoClassifier:
 
 @lru_cache(maxsize=8)
 def model_on_meta(name: str) -> VideoClassifier:
-    """A model of the zoo whose weights have shapes and no numbers, to be counted and drawn."""
+    """A model of the zoo, or of a configuration file, whose weights have shapes and no numbers."""
     import torch
 
     with torch.device("meta"):
@@ -58,22 +58,22 @@ def model_on_meta(name: str) -> VideoClassifier:
 
 
 def model_config(name: str) -> dict[str, Any]:
-    """The configuration of a model of the zoo, see :func:`htzoo.configs.load_config`.
+    """The configuration of a model of the zoo, or a configuration file, see :func:`htzoo.configs.load_config`.
 
     Raises:
-        ValueError: the name is unknown, or its configuration is not of a model.
+        ValueError: the name is unknown, or the configuration is not of a model.
+        FileNotFoundError: there is no such file.
     """
-    if name not in config_names():
+    if name not in config_names() and not name.endswith((".yaml", ".yml")):
         near = difflib.get_close_matches(name, config_names(), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "htzoo models lists all"
         raise ValueError(f"no model {name!r} in the zoo: {hint}")
     config = load_config(name)
     for key, known in (("model", TASKS), ("data", None)):
-        class_path = config.get(key, {}).get("class_path")
-        if class_path is None or (known and class_path not in known):
-            raise ValueError(
-                f"the configuration {name} has {key}.class_path {class_path!r}, which is none of the zoo's"
-            )
+        part = config.get(key)
+        class_path = part.get("class_path") if isinstance(part, dict) else None
+        if not isinstance(class_path, str) or (known and class_path not in known):
+            raise ValueError(f"{name} has {key}.class_path {class_path!r}, which is none of htzoo's")
     return config
 
 
@@ -87,10 +87,12 @@ def model_arguments(name: str) -> dict[str, Any]:
 
     config = model_config(name)
     data = data_class(config["data"]["class_path"])
-    size = config["data"].get("init_args", {}).get("size") or data.native_size
+    size = config["data"].get("init_args", {}).get("size") or data.standard_size
     known = inspect.signature(VideoClassifier).parameters
     arguments = {key: value for key, value in config["model"].get("init_args", {}).items() if key in known}
-    return {"classes": data.classes, "frame_size": (*size, 3), **arguments}
+    # Where the names of the classes come with the files, their number stands in for them.
+    classes = data.classes or tuple(f"class {number}" for number in range(1, data.class_count + 1))
+    return {"classes": classes, "frame_size": (*size, 3), **arguments}
 
 
 def data_class(name: str) -> Any:
