@@ -189,13 +189,16 @@ def _configurations_first(words: Sequence[str]) -> list[str]:
     return [*rest[:1], *first, *rest[1:]]
 
 
-def run(words: Sequence[str]) -> None:
+def run(words: Sequence[str]) -> TrainingCLI:
     """Run one training command.
 
     Args:
         words: the command line, without ``htzoo``.
+
+    Returns:
+        What it was run with, and what came out.
     """
     reuse_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    TrainingCLI(words)
+    return TrainingCLI(words)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -34,6 +36,7 @@ class VideoClassification(pl.LightningModule):
         decay: of ``inverse_time`` and ``steps``.
         milestones: epochs, counted from 0, at which ``steps`` changes the rate.
         top_k: also report how often the class is among the k likeliest.
+        init_from: folder of a saved model, of the same shape, whose weights training starts from.
         model: arguments of :class:`~htzoo.models.VideoClassifier`.
 
     Attributes:
@@ -52,6 +55,7 @@ class VideoClassification(pl.LightningModule):
         decay: float = 0.1,
         milestones: Sequence[int] = (),
         top_k: int = 3,
+        init_from: str | None = None,
         **model: Any,
     ) -> None:
         super().__init__()
@@ -63,6 +67,7 @@ class VideoClassification(pl.LightningModule):
         self.decay = decay
         self.milestones = tuple(milestones)
         self.top_k = top_k
+        self.init_from = init_from
         count = len(self.model.classes)
         metrics = self.make_metrics(count)
         self.train_metric = metrics[self.metric].clone()
@@ -95,6 +100,26 @@ class VideoClassification(pl.LightningModule):
         """Logits (batch, classes), see :meth:`htzoo.models.VideoClassifier.forward`."""
         logits: Tensor = self.model(video, lengths)
         return logits
+
+    def on_fit_start(self) -> None:
+        """Take over the weights of a saved model, unless training goes on from a checkpoint.
+
+        Raises:
+            FileNotFoundError: there is no such model.
+            ValueError: its weights are of another shape.
+        """
+        if self.init_from is None or self.trainer.ckpt_path is not None:
+            return
+        path = Path(self.init_from) / "model.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"init_from is {self.init_from!r}, which holds no model.safetensors: save one there"
+            )
+        try:
+            self.model.load_state_dict(load_file(path, device=str(self.device)))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(f"init_from is {self.init_from!r}, a model of another shape: {reason}") from error
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
