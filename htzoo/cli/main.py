@@ -13,6 +13,7 @@ COMMANDS = {
     "validate": ("training", "measure a checkpoint on the validation clips"),
     "test": ("training", "measure a checkpoint on the test clips"),
     "predict": ("training", "write class probabilities for the test clips"),
+    "bench": ("bench", "time tensorized layers beside dense ones"),
 }
 
 HELP = """\

@@ -35,7 +35,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(device)
         facts["cuda"] = torch.version.cuda
-        facts["cudnn"] = torch.backends.cudnn.version()
+        facts["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
         facts["tf32"] = torch.backends.cuda.matmul.allow_tf32
     return facts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 import htzoo.nn
-from htzoo.formats import multiply_adds
+from htzoo.formats import Dense, multiply_adds
 from htzoo.formats.columns import columns_of
 from htzoo.formats.plan import CPU, GPU
 from htzoo.nn import Weight
@@ -119,7 +119,9 @@ def layers(setting: Setting, device: torch.device) -> dict[str, Contestant]:
     """The layers of the setting, freshly initialised."""
     make = getattr(htzoo.nn, setting.cell)
     return {
-        name: contestant(make(setting.input_size, setting.hidden_size, batch_first=True, device=device, **formats), setting)
+        name: contestant(
+            make(setting.input_size, setting.hidden_size, batch_first=True, device=device, **formats), setting
+        )
         for name, formats in setting.layers.items()
     }
 
@@ -144,6 +146,12 @@ def contestant(layer: nn.Module, setting: Setting) -> Contestant:
             if not name.startswith("weight_hh"):
                 input_parameters += weight.num_parameters
     return Contestant(layer, False, input_parameters, size)
+
+
+def compresses_hidden(layer: nn.Module) -> bool:
+    """Whether a layer's hidden-to-hidden weight, or the joint one, is no plain matrix."""
+    weights = {name: part for name, part in layer.named_children() if isinstance(part, Weight)}
+    return any(not isinstance(part.format, Dense) for name, part in weights.items() if not name.startswith("weight_ih"))
 
 
 def measure(
@@ -214,7 +222,8 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
         start = perf_counter()
         work()
         return perf_counter() - start
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     torch.cuda.synchronize(device)
     begin.record()
     work()

@@ -42,8 +42,8 @@ class Setting:
     layers: Mapping[str, Formats] = field(default_factory=dict)
 
 
-# The shapes of the papers: HT-1,245 (Yin et al. 2020), TT-3,360 (Yang et al. 2017), TR-1,725 (Pan et al. 2019), BT-3,392
-# (Ye et al. 2018). For CP, KCP and Tucker no shape is published; these have modes like the others'.
+# The shapes of the papers: HT-1,245 (Yin et al. 2020), TT-3,360 (Yang et al. 2017), TR-1,725 (Pan et al. 2019) and
+# BT-3,392 (Ye et al. 2018). For CP, KCP and Tucker no shape is published; these have modes like the others'.
 _UCF11: dict[str, Format] = {
     "HierarchicalTucker": HierarchicalTucker((8, 10, 10, 9, 8), (4, 4, 2, 4, 2), leaf_rank=4, inner_rank=5),
     "TensorTrain": TensorTrain((8, 20, 20, 18), (4, 4, 4, 4), 4),
@@ -76,7 +76,7 @@ SETTINGS = {
         57600,
         256,
         frames=6,
-        layers={name: {"input_format": chosen} for name, chosen in _UCF11.items()},
+        layers={"Dense": {}, **{name: {"input_format": chosen} for name, chosen in _UCF11.items()}},
     ),
     "cnn": Setting(
         "features of a CNN",
