@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from htzoo.report.bench.table import heading
@@ -66,10 +65,5 @@ def _draw(axes: Axes, result: Mapping[str, Any]) -> None:
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("milliseconds, logarithmic")
+    axes.set_xlabel("milliseconds, logarithmic: bar, training step; white mark, forward; grey, plain layers")
     axes.set_title(heading(result), loc="left", fontsize=11)
-    handles = [
-        Patch(color=BLUE, label="htzoo, training step"),
-        Patch(color=GREY, label="plain layers, training step"),
-    ]
-    axes.legend(handles=handles, loc="lower right")

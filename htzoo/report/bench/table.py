@@ -14,8 +14,8 @@ def results(setting: Setting, rows: Sequence[Row]) -> dict[str, Any]:
     """One setting and its rows as plain data; every ratio is to rows of the same run.
 
     A row gets ``faster_than_vendor`` and ``faster_than_loop`` (step of PyTorch's layer, and of the dense product with a
-    loop by hand, over its own), ``over_floor`` (its step over the fastest floor's), ``memory_share`` (of the loop's) and
-    ``reading_share`` (the time of reading all frames once over its forward).
+    loop by hand, over its own), ``over_floor`` (its step over the fastest floor's), ``memory_share`` (of the loop's)
+    and ``reading_share`` (the time of reading all frames once over its forward).
     """
     by_name = {row.name: row for row in rows}
     vendor, loop = _step(by_name[f"torch.nn.{setting.cell}"]), _step(by_name[LOOP])
@@ -56,7 +56,7 @@ def markdown(result: Mapping[str, Any], *, gpu: bool) -> str:
                 f"*{row['name']}*" if row["rival"] else row["name"],
                 f"{row['input_parameters']:,}",
                 f"{row['parameters']:,}",
-                f"{row['multiply_adds']:,}",
+                "" if row["multiply_adds"] is None else f"{row['multiply_adds']:,}",
                 _time(row["forward"]),
                 _time(row["step"]),
                 f"{row['faster_than_vendor']:.1f}",
