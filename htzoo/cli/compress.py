@@ -145,7 +145,7 @@ def _suggested(name: str, columns: int, hidden: int, gates: int, budget: str) ->
         number = int(dense / float(budget[:-1])) if budget.endswith("x") else int(budget.replace(",", ""))
     except (ValueError, ZeroDivisionError):
         raise ValueError(
-            f"budget is {budget!r}: give a number of parameters, such as 5000, or a factor, such as 50x"
+            f"budget is {budget!r}: give a number of parameters, such as 5000, or how many times fewer, such as 50x"
         ) from None
     return suggest(FORMATS[name], columns, hidden, gates=gates, budget=number)
 
@@ -183,7 +183,7 @@ def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: b
 
 
 def _fine_tune(config: str, words: Sequence[str], formats: dict[str, Format | None], output: Path) -> None:
-    """Train from the compressed weights with the settings of a configuration, and save the best epoch in their place."""
+    """Train from the compressed weights with the settings of a configuration; the best epoch takes their place."""
     from htzoo.cli.training import run as train
     from htzoo.hub.run import read_run
     from htzoo.hub.saving import save_pretrained

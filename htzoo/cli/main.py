@@ -17,6 +17,7 @@ COMMANDS = {
     "compress": ("compress", "turn trained dense layers into small ones"),
     "export": ("export", "write a model as ONNX or a torch.export program"),
     "publish": ("publish", "send a trained model to the Hub, with its card"),
+    "bench": ("bench", "time tensorized layers beside dense ones"),
 }
 
 HELP = """\

@@ -66,11 +66,11 @@ def read_layer(path: Path, prefix: str | None = None) -> nn.RNNBase:
     first = "weight_ih_l0"
     found = [str(key).removesuffix(first).rstrip(".") for key in state if str(key).endswith(first)]
     if prefix is None:
-        if len(found) != 1:
-            names = ", ".join(repr(name) for name in found)
-            raise ValueError(
-                f"{path} holds {f'{len(found)} layers ({names}): say which with --layer' if found else 'no layer of torch.nn.RNN, GRU or LSTM'}"
-            )
+        if not found:
+            raise ValueError(f"{path} holds no layer of torch.nn.RNN, GRU or LSTM: there is no {first} in it")
+        if len(found) > 1:
+            names = ", ".join(map(repr, found))
+            raise ValueError(f"{path} holds {len(found)} layers: say which with --layer, one of {names}")
         prefix = found[0]
     if prefix not in found:
         raise ValueError(f"{path} has no layer {prefix!r}: there are {', '.join(map(repr, found)) or 'none'}")
@@ -143,7 +143,7 @@ def compress_classifier(
 
 
 def milliseconds(layer: nn.Module, *, training: bool) -> float:
-    """Median time of a layer for a batch of 16 clips of 8 frames, forward, or with ``training`` forward and backward."""
+    """Median time of a layer for 16 sequences of 8 steps: forward, or with ``training`` forward and backward."""
     parameter = next(layer.parameters())
     x = torch.randn(_CLIPS, _FRAMES, int(layer.input_size), dtype=parameter.dtype)  # type: ignore[arg-type]
     times = []
