@@ -179,6 +179,10 @@ class Recurrent(nn.Module):
         batched = [value.unsqueeze(1) if rows.unbatched else value for value in state]
         return tuple(rows.sort(value.to(parameter.dtype)) for value in batched)
 
+    def to_dense(self) -> nn.RNNBase:
+        """PyTorch's layer with the rebuilt weights, which gives equal outputs."""
+        return self._to_twin()
+
     @torch.no_grad()
     def _to_twin(self, **options: object) -> nn.RNNBase:
         """PyTorch's layer with the rebuilt weights."""
