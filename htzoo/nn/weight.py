@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
+from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.columns import columns_of
 from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
 from htzoo.formats.merge import to_dense
-from htzoo.formats.multiply import Chain, chain_of
+from htzoo.formats.multiply import matrix_gradients, product
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Prepared:
 
     def __call__(self, x: Tensor) -> Tensor:
         """``x @ W.T`` for ``x`` of shape (rows, in_features)."""
-        return self.chain.apply(self.matrices, self._pad(x))
+        return product(self.chain, self.matrices, self._pad(x))
 
     def transposed(self, y: Tensor) -> Tensor:
         """``y @ W`` for ``y`` of shape (rows, out_features)."""
@@ -40,7 +41,7 @@ class Prepared:
 
     def matrix_gradients(self, x: Tensor, y: Tensor) -> list[Tensor]:
         """Gradients of the matrices, from inputs ``x`` and the gradient ``y`` of the outputs."""
-        return self.chain.matrix_gradients(self.matrices, self._pad(x), y)
+        return matrix_gradients(self.chain, self.matrices, self._pad(x), y)
 
     def _pad(self, x: Tensor) -> Tensor:
         return nn.functional.pad(x, self.padding) if any(self.padding) else x
