@@ -57,7 +57,7 @@ class Chain:
         permutation: the last reordering, or None.
         in_features: columns of the matrix that the chain stands for.
         out_features: its rows.
-        numbers: how many numbers a row takes in the product with the most of them, on both sides.
+        between: how many numbers of a row lie between two products, at the widest place.
     """
 
     links: tuple[Link, ...]
@@ -67,7 +67,7 @@ class Chain:
     permutation: tuple[int, ...] | None
     in_features: int
     out_features: int
-    numbers: int
+    between: int
 
     def matrices(self, cores: Sequence[Tensor]) -> list[Tensor]:
         """The matrix of every link, block by block. Gradients flow to the cores."""
@@ -210,8 +210,8 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
         first = layout.index(product.contracted[0])
         layout = (*layout[:first], *product.new, *layout[first + len(product.contracted) :])
     shape = tuple(network.sizes[edge] for edge in layout)
-    numbers = max(p.before * p.after * (network.size(p.contracted) + network.size(p.new)) for p in planned.products)
-    sizes = (network.in_features, network.out_features, numbers)
+    between = max((p.before * p.after * network.size(p.new) for p in planned.products[:-1]), default=0)
+    sizes = (network.in_features, network.out_features, between)
     return Chain(tuple(links), cuts, blocks, shape, planned.permutation, *sizes)
 
 

@@ -41,22 +41,62 @@ def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
     return y
 
 
-def matrix_gradients(chain: Chain, matrices: Sequence[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
-    """Gradients of the matrices, from inputs ``x`` and the gradient ``y`` of the outputs. Not differentiable."""
-    rows = rows_at_once(chain, x)
-    totals: list[Tensor] | None = None
-    for x_part, y_part in zip(torch.split(x, rows), torch.split(y, rows)):
-        _, totals = chain.gradients(matrices, x_part, y_part, totals=totals)
+def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Outputs, and what :func:`backward` shall find."""
+    results = [chain.apply_and_save(matrices, part) for part in torch.split(x, rows_at_once(chain, x))]
+    if len(results) == 1:
+        return results[0]
+    return torch.cat([y for y, _ in results]), [tensor for _, saved in results for tensor in saved]
+
+
+def backward(
+    chain: Chain,
+    matrices: Sequence[Tensor],
+    x: Tensor,
+    d_y: Tensor,
+    saved: Sequence[Tensor],
+    *,
+    input_gradient: bool,
+    totals: list[Tensor] | None = None,
+) -> tuple[Tensor | None, list[Tensor]]:
+    """Gradients of the input, where wanted, and of the matrices.
+
+    Args:
+        chain: the products.
+        matrices: as given to :func:`forward`.
+        x: the inputs.
+        d_y: the gradient of the outputs.
+        saved: from :func:`forward`.
+        input_gradient: whether the gradient of ``x`` is wanted.
+        totals: gradients of the matrices for other inputs; those for these inputs are added to them, in place.
+    """
+    # Where the gradient itself will be differentiated, all is computed again, by differentiable operations.
+    again = torch.is_grad_enabled()
+    rows = x.shape[0] if again else rows_at_once(chain, x)
+    parts = torch.split(x, rows)
+    count = 0 if again else len(saved) // len(parts)
+    d_x = []
+    for k, (x_part, y_part) in enumerate(zip(parts, torch.split(d_y, rows))):
+        found = saved[k * count : (k + 1) * count]
+        d_part, totals = chain.gradients(matrices, x_part, y_part, found, input_gradient=input_gradient, totals=totals)
+        if d_part is not None:
+            d_x.append(d_part)
     assert totals is not None
-    return totals
+    return (torch.cat(d_x) if len(d_x) > 1 else d_x[0] if d_x else None), totals
+
+
+def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
+    """The gradient of the input alone."""
+    parts = torch.split(d_y, rows_at_once(chain, d_y))
+    return torch.cat([chain.apply_transposed(matrices, part) for part in parts])
 
 
 def rows_at_once(chain: Chain, x: Tensor) -> int:
-    """How many rows of ``x`` go through the chain together: all, where there is nothing between products."""
-    if len(chain.links) == 1 or x.device.type != "cpu":
+    """How many rows of ``x`` go through the chain together: all, where little lies between two products."""
+    if x.device.type != "cpu":
         return x.shape[0]
-    pieces = math.ceil(x.shape[0] * chain.numbers * x.element_size() / (CPU.cache * torch.get_num_threads()))
-    return math.ceil(x.shape[0] / pieces)
+    pieces = math.ceil(x.shape[0] * chain.between * x.element_size() / (CPU.cache * torch.get_num_threads()))
+    return math.ceil(x.shape[0] / max(pieces, 1))
 
 
 class _Product(torch.autograd.Function):
@@ -65,9 +105,8 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(chain: Chain, x: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
         """Outputs, and what the backward shall find."""
-        results = [chain.apply_and_save(matrices, part) for part in torch.split(x, rows_at_once(chain, x))]
-        y = results[0][0] if len(results) == 1 else torch.cat([y for y, _ in results])
-        return y, *(tensor for _, saved in results for tensor in saved)
+        y, saved = forward(chain, matrices, x)
+        return y, *saved
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -83,23 +122,10 @@ class _Product(torch.autograd.Function):
         """Gradients of the input and of the matrices."""
         if d_y is None:
             return (None,) * len(ctx.needs_input_grad)
-        chain: Chain = ctx.chain
         _, x_wanted, *matrices_wanted = ctx.needs_input_grad
         x, *tensors = ctx.saved_tensors
         matrices, saved = tensors[: len(matrices_wanted)], tensors[len(matrices_wanted) :]
-        # Where the gradient itself will be differentiated, all is computed again, by differentiable operations.
-        rows = x.shape[0] if torch.is_grad_enabled() else rows_at_once(chain, x)
         if not any(matrices_wanted):
-            d_x = [chain.apply_transposed(matrices, part) for part in torch.split(d_y, rows)]
-            return None, torch.cat(d_x), *(None for _ in matrices)
-        parts = torch.split(x, rows)
-        per_part = 0 if torch.is_grad_enabled() else len(saved) // len(parts)
-        d_x = []
-        totals: list[Tensor] | None = None
-        for k, (x_part, y_part) in enumerate(zip(parts, torch.split(d_y, rows))):
-            found = saved[k * per_part : (k + 1) * per_part]
-            d_part, totals = chain.gradients(matrices, x_part, y_part, found, input_gradient=x_wanted, totals=totals)
-            if d_part is not None:
-                d_x.append(d_part)
-        assert totals is not None
-        return None, torch.cat(d_x) if d_x else None, *totals
+            return None, backward_to_input(ctx.chain, matrices, d_y), *(None for _ in matrices)
+        d_x, d_matrices = backward(ctx.chain, matrices, x, d_y, saved, input_gradient=x_wanted)
+        return None, d_x, *d_matrices

@@ -32,9 +32,9 @@ class Machine:
     multiply_adds: float
     bytes_moved: float  # to and from memory
     bytes_cached: float  # to and from the cache of a core
-    cache: float  # bytes; products work on pieces that fit, and what lies between two products does not go to memory
+    cache: float  # bytes; what lies between two products is cut into pieces of this size, which never go to memory
     numbers_copied: float  # by a copy that reorders axes
-    kernel: float  # seconds to start one
+    kernel: float  # seconds to start one, from Python
     small_product: float  # seconds that one product inside a batched product costs beyond its arithmetic
     vector: int  # the innermost axis of a product is computed in blocks of this many numbers
 
@@ -43,9 +43,9 @@ CPU = Machine(
     multiply_adds=4.5e10,
     bytes_moved=1.0e10,
     bytes_cached=1.0e11,
-    cache=2**20,
+    cache=2**19,
     numbers_copied=1.5e9,
-    kernel=4e-6,
+    kernel=2e-5,
     small_product=1e-7,
     vector=16,
 )
@@ -277,7 +277,7 @@ def _forward_seconds(network: Network, product: Product, rows: int, machine: Mac
     multiply_adds = batch * product.after * inner * outer * padded
     read, written = (4 * batch * product.after * size for size in (inner, outer))
     seconds = multiply_adds / machine.multiply_adds + (read + written) / machine.bytes_cached
-    seconds += math.ceil((read + written) / machine.cache) * machine.kernel
+    seconds += math.ceil(written / machine.cache) * machine.kernel
     return seconds + (batch * machine.small_product if product.after > 1 else 0.0)
 
 
