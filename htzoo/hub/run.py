@@ -119,7 +119,7 @@ def _training(folder: Path, checkpoint: Path, data: dict[str, Any]) -> Training 
     name = str(data.get("class_path", "")).rpartition(".")[2]
     cls = getattr(htzoo.data, name) if name in htzoo.data.__all__ else None
     texts = {key: str(getattr(cls, key, "")) for key in ("title", "homepage", "licence")}
-    return Training(summary, getattr(cls, "dataset_name", "unknown"), **texts)
+    return Training(summary, getattr(cls, "dataset_name", None) or name or "unknown", **texts)
 
 
 def _result(training: Training) -> Result | None:

@@ -47,7 +47,15 @@ def run(few_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
     folder, printed = run
-    names = {"checkpoints", "moving_digits_ht.yaml", "confusion.png", "curves.png", "metrics.csv", "summary.md"}
+    names = {
+        "checkpoints",
+        "moving_digits_ht.yaml",
+        "confusion.png",
+        "curves.png",
+        "metrics.csv",
+        "summary.json",
+        "summary.md",
+    }
     assert {path.name for path in folder.iterdir()} == names
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     lines = printed.splitlines()
