@@ -1,9 +1,10 @@
-"""Find a configuration by its name, in a checkout or in an installed package."""
+"""Find a configuration by its name, in a checkout or in an installed package, and put it together from its parts."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = Path(__file__).parent
 
@@ -38,3 +39,57 @@ def find_config(name_or_path: str) -> Path:
     near = difflib.get_close_matches(path.name.removesuffix(".yaml"), config_names(), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known names are {', '.join(config_names())}"
     raise FileNotFoundError(f"config is {name_or_path!r}, which is neither a file nor a known name: {hint}")
+
+
+def load_config(name_or_path: str) -> dict[str, Any]:
+    """A configuration as plain data, with the parts that it is built on.
+
+    A configuration may name parts under ``parts``: files, without ``.yaml``, of the folder ``parts`` beside it or of
+    the package. They are merged in order, and the configuration's own values win. Mappings are merged key by key;
+    everything else is replaced, and so are the arguments of a class by those of another class.
+
+    Args:
+        name_or_path: see :func:`find_config`.
+
+    Raises:
+        FileNotFoundError: the configuration or a part is missing.
+        ValueError: a file does not hold a mapping.
+    """
+    path = find_config(name_or_path)
+    own = _read(path)
+    merged: dict[str, Any] = {}
+    for part in own.pop("parts", []):
+        merged = _merge(merged, _read(_find_part(path, part)))
+    return _merge(merged, own)
+
+
+def _find_part(path: Path, part: str) -> Path:
+    folders = (path.parent / "parts", config_folder() / "parts")
+    for folder in folders:
+        if (folder / f"{part}.yaml").is_file():
+            return folder / f"{part}.yaml"
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+    raise FileNotFoundError(
+        f"parts of {path} is to hold {part!r}, which is no part: known parts are {', '.join(known)}"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {content!r}: give a mapping")
+    return content
+
+
+def _merge(lower: Any, upper: Any) -> Any:
+    """`upper` laid over `lower`; neither is changed."""
+    if not isinstance(lower, dict) or not isinstance(upper, dict):
+        return upper
+    if "class_path" in upper and upper["class_path"] != lower.get("class_path"):
+        return upper
+    return {**lower, **{key: _merge(lower.get(key), value) for key, value in upper.items()}}

@@ -8,6 +8,8 @@ def sentence(error: Exception) -> str:
     text = str(error).strip()
     if "Original Traceback" in text:  # raised in a worker of a DataLoader: the last line is the worker's own message
         text = text.splitlines()[-1].partition(": ")[2]
+    if type(error).__name__ == "DataError":  # may list what to do, one thing a line
+        return "\n".join(line.rstrip() for line in text.splitlines())
     if isinstance(error, ValueError | OSError) or type(error).__module__.startswith("htzoo."):
         return shorten(text)
     return f"{type(error).__name__}: {shorten(text)} (run again with --debug for the traceback)"

@@ -13,6 +13,11 @@ COMMANDS = {
     "validate": ("training", "measure a checkpoint on the validation clips"),
     "test": ("training", "measure a checkpoint on the test clips"),
     "predict": ("training", "write class probabilities for the test clips"),
+    "classify": ("classify", "label video files with a trained model"),
+    "compress": ("compress", "turn trained dense layers into small ones"),
+    "export": ("export", "write a model as ONNX or a torch.export program"),
+    "publish": ("publish", "send a trained model to the Hub, with its card"),
+    "bench": ("bench", "time tensorized layers beside dense ones"),
 }
 
 HELP = """\

@@ -23,6 +23,7 @@ for advice in (
     warnings.filterwarnings("ignore", message=f"(?s).*{advice}")
 
 import lightning.pytorch as pl  # noqa: E402
+import yaml  # noqa: E402
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa: E402
 from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
@@ -33,13 +34,14 @@ from htzoo.cli.bar import Bar  # noqa: E402
 from htzoo.cli.checkpoint import check_checkpoint, note_differences  # noqa: E402
 from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.memory import reuse_memory  # noqa: E402
-from htzoo.configs import config_names, find_config  # noqa: E402
-from htzoo.data.moving_digits import MovingDigits  # noqa: E402
+from htzoo.configs import config_names, find_config, load_config  # noqa: E402
+from htzoo.data.catalog import DATASETS, find_dataset  # noqa: E402
+from htzoo.data.video_folder import VideoFolder  # noqa: E402
 from htzoo.report.run import RunReport  # noqa: E402
-from htzoo.tasks import Throughput, VideoClassification  # noqa: E402
+from htzoo.tasks import MultiLabelClassification, Throughput, VideoClassification  # noqa: E402
 
 # The parser knows a class by its bare name once it is imported.
-NAMED_CLASSES = (MovingDigits, VideoClassification)
+NAMED_CLASSES = (*map(find_dataset, DATASETS), VideoFolder, VideoClassification, MultiLabelClassification)
 
 FROM_DATA = ("classes", "frame_size")  # arguments of the model that are attributes of the data
 
@@ -48,12 +50,14 @@ class ConfigByName(ActionConfigFile):
     """``--config`` that takes the name of a configuration of the package as well as a path."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
-        """Resolve the name, then read the file."""
+        """Resolve the name, then read the file with the parts that it is built on."""
         try:
-            path = str(find_config(values)) if isinstance(values, str) else values
-        except FileNotFoundError as error:
+            path, content = find_config(values), load_config(values)
+        except (FileNotFoundError, ValueError) as error:
             parser.error(str(error))
-        super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
+        text = yaml.safe_dump(content, sort_keys=False)
+        super().__call__(parser, cfg, text, option_string)  # type: ignore[no-untyped-call]
+        cfg[self.dest][-1] = str(path)  # in place of None, which stands for settings that came without a file
 
 
 class OneLineParser(LightningArgumentParser):
@@ -185,13 +189,16 @@ def _configurations_first(words: Sequence[str]) -> list[str]:
     return [*rest[:1], *first, *rest[1:]]
 
 
-def run(words: Sequence[str]) -> None:
+def run(words: Sequence[str]) -> TrainingCLI:
     """Run one training command.
 
     Args:
         words: the command line, without ``htzoo``.
+
+    Returns:
+        What it was run with, and what came out.
     """
     reuse_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    TrainingCLI(words)
+    return TrainingCLI(words)

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from htzoo.data.errors import VideoError
-from htzoo.data.reading import read_frames
-from htzoo.data.sampling import FrameOrder, ordered, uniform_indices
+from htzoo.data.reading import Frames, read_frames
+from htzoo.data.sampling import FrameOrder, FrameSampler, ordered
 
 if TYPE_CHECKING:
     from htzoo.data.cache import FrameCache
@@ -26,18 +25,22 @@ class Clip:
     Attributes:
         path: The file.
         label: Index of its class.
-        group: Group of clips that share scene or subject.
+        group: Scene, film or person that it shares with other clips; "" where nothing is known.
         frames: How many frames it has.
+        name: Where it was in the tree as published, with forward slashes: the same on every machine.
+        digest: SHA-256, in hexadecimal, of the file it was made from; "" where that is not known.
     """
 
     path: Path
     label: int
-    group: int
+    group: str
     frames: int
+    name: str = ""
+    digest: str = ""
 
 
 class Item(TypedDict):
-    """One clip: video (uint8, T x C x H x W), its length T, label, and index in the full list of clips."""
+    """One clip: video (uint8, V*T x C x H x W), length T of each of its V views, label, index in the list of clips."""
 
     video: Tensor
     length: int
@@ -46,7 +49,11 @@ class Item(TypedDict):
 
 
 class Batch(TypedDict):
-    """Clips: video (uint8, B x T x C x H x W), and length, label, index (int64, B each)."""
+    """B clips, V views of each, one in training.
+
+    Video (uint8, B*V x T x C x H x W) and length (int64, B*V) have all views of the first clip, then all of the second,
+    and so on; label and index (int64, B) have one entry a clip.
+    """
 
     video: Tensor
     length: Tensor
@@ -60,27 +67,26 @@ class ClipReader:
 
     Attributes:
         clips: The full list.
-        frames: How many frames to choose, evenly spaced; a shorter clip gives all it has.
+        sampler: Which frames to read; a shorter clip gives all it has.
         size: (height, width) to resize to; None keeps each clip's own.
         cache: Where frames once read are kept, or None.
     """
 
     clips: tuple[Clip, ...]
-    frames: int
+    sampler: FrameSampler
     size: tuple[int, int] | None = None
     cache: "FrameCache | None" = None
 
-    def read(self, index: int) -> npt.NDArray[np.uint8]:
-        """Frames of clip `index`, T x H x W x C; they may be read-only.
+    def read(self, index: int) -> Frames:
+        """All candidate frames of clip `index`, T x H x W x C; they may be read-only.
 
         Raises:
             VideoError: The file does not give these frames.
         """
         clip = self.clips[index]
-        length = min(clip.frames, self.frames)
-        if self.cache is not None and (kept := self.cache.get(index, length)) is not None:
+        if self.cache is not None and (kept := self.cache.get(index)) is not None:
             return kept
-        frames = read_frames(clip.path, uniform_indices(clip.frames, self.frames), self.size)
+        frames = read_frames(clip.path, self.sampler.candidates(clip.frames, clip.name), self.size)
         if self.cache is not None:
             self.cache.put(index, frames)
         return frames
@@ -90,26 +96,49 @@ class ClipDataset(Dataset[Item]):
     """Some clips of a list, as tensors."""
 
     def __init__(
-        self, reader: ClipReader, indices: Sequence[int], order: FrameOrder = "forward", seed: int = 0
+        self,
+        reader: ClipReader,
+        indices: Sequence[int],
+        order: FrameOrder = "forward",
+        seed: int = 0,
+        training: bool = False,
     ) -> None:
-        """Take the clips `indices` of the reader's list, and show their frames in `order`, drawn from `seed`."""
+        """Take clips of the reader's list.
+
+        Args:
+            reader: Has the list.
+            indices: Which clips.
+            order: The order in which to show frames.
+            seed: Seed of all draws.
+            training: Draw frames anew each epoch where the sampler does, and show one view.
+        """
         self.reader = reader
         self.indices = list(indices)
         self.order: FrameOrder = order
         self.seed = seed
+        self.training = training
 
     def __len__(self) -> int:
         """How many clips."""
         return len(self.indices)
 
-    def __getitem__(self, position: int) -> Item:
-        """Read a clip; `video` is a T x C x H x W view of T x H x W x C memory."""
+    def __getitem__(self, position: int | tuple[int, int]) -> Item:
+        """Read the clip at a position, or at (epoch, position); `video` is a view of V*T x H x W x C memory."""
+        epoch, position = position if isinstance(position, tuple) else (0, position)
         index = self.indices[position]
         frames = self.reader.read(index)
-        frames = frames[ordered(len(frames), self.order, self.seed, index)]  # a copy: the cache stays untouched
+        sampler = self.reader.sampler
+        if self.training:
+            rng = np.random.default_rng(np.random.SeedSequence([self.seed, epoch, index]))
+            shown = [sampler.choose(len(frames), rng=rng)]
+        else:
+            shown = [sampler.choose(len(frames), view) for view in range(sampler.views)]
+        length = len(shown[0])
+        order = ordered(length, self.order, self.seed, index)
+        frames = frames[np.concatenate([view[order] for view in shown])]  # a copy: the cache stays untouched
         return {
             "video": torch.from_numpy(frames).permute(0, 3, 1, 2),
-            "length": len(frames),
+            "length": length,
             "label": self.reader.clips[index].label,
             "index": index,
         }
@@ -118,12 +147,12 @@ class ClipDataset(Dataset[Item]):
 def collate_clips(items: Sequence[Item]) -> Batch:
     """Put clips into a batch; shorter ones are filled up with black frames at the end.
 
-    `video` is a B x T x C x H x W view of B x T x H x W x C memory, so that flattening a frame as H, W, C is free.
+    `video` is a B*V x T x C x H x W view of B*V x T x H x W x C memory, so that flattening a frame as H, W, C is free.
 
     Raises:
         VideoError: The clips differ in picture size.
     """
-    videos = [item["video"].permute(0, 2, 3, 1) for item in items]
+    videos = [view for item in items for view in torch.split(item["video"].permute(0, 2, 3, 1), item["length"])]
     pictures = {tuple(video.shape[1:]) for video in videos}
     if len(pictures) > 1:
         raise VideoError(f"clips of one batch have pictures of shape {sorted(pictures)}; set size to make them equal.")
@@ -136,7 +165,7 @@ def collate_clips(items: Sequence[Item]) -> Batch:
             row[: len(video)] = video
     return {
         "video": batch.permute(0, 1, 4, 2, 3),
-        "length": torch.tensor([item["length"] for item in items]),
+        "length": torch.tensor([len(video) for video in videos]),
         "label": torch.tensor([item["label"] for item in items]),
         "index": torch.tensor([item["index"] for item in items]),
     }

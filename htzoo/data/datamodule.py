@@ -1,10 +1,12 @@
-"""What every video data set has in common: splits, loaders, cache, and the same batches on any number of processes."""
+"""What every video data set has in common: clips, splits, loaders, and the same batches on any number of processes."""
 
 import os
-from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
 
+import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
@@ -12,15 +14,18 @@ from htzoo.cores import available_cores
 from htzoo.data.cache import open_cache
 from htzoo.data.clips import Clip, ClipDataset, ClipReader, Item, collate_clips
 from htzoo.data.errors import DataError
-from htzoo.data.sampling import EachOnceSampler, FrameOrder
+from htzoo.data.index import INDEX, read_index
+from htzoo.data.reading import Frames
+from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
+from htzoo.data.source import ClipLabel, Source
+from htzoo.data.splits import Folds, Part, Split, split_clips
 
-Split = Literal["train", "val", "test"]
 
-
-class VideoDataModule(LightningDataModule, ABC):
+class VideoDataModule(LightningDataModule):
     """Loaders of labelled clips, uint8, in batches of `htzoo.data.clips.Batch`.
 
-    A subclass names its classes and picture size, prepares its files, lists its clips and splits them.
+    A subclass says what its files are called and which classes they show; its clips are prepared once, by
+    `htzoo data prepare NAME`, into `<root>/<dataset_name>`.
 
     Training follows torch's DistributedSampler for one process too, and every process takes its share of
     `batch_size`, so that the clips of each optimiser step do not depend on the number of processes. Validation, test
@@ -29,16 +34,33 @@ class VideoDataModule(LightningDataModule, ABC):
 
     Attributes:
         dataset_name: Folder of the data set inside `root`.
+        title: Its full name.
+        homepage: Where it is described.
+        licence: Under what terms it may be used.
         classes: Names of the classes; a label is a position in it.
-        native_size: (height, width) of the pictures in the files.
+        clip_count: How many clips were published, or None.
+        sources: The published files.
+        split_files: Names, as patterns, of small files beside the clips that preparing copies to `splits`.
+        standard_size: (height, width) to which frames are resized unless `size` says otherwise.
+        default_split: The rule that splits the clips unless `split` says otherwise.
+        usual_folds: How many folds each rule has unless `folds` says otherwise.
         num_classes: How many classes.
         frame_size: (H, W, C) of a frame as the model gets it.
         clips: The full list of clips, after `setup`.
+        parts: What each of them is for, after `setup`; None for one that is not used.
     """
 
-    dataset_name: ClassVar[str]
-    classes: ClassVar[tuple[str, ...]]
-    native_size: ClassVar[tuple[int, int]]
+    dataset_name: str
+    title: ClassVar[str]
+    homepage: ClassVar[str]
+    licence: ClassVar[str]
+    classes: tuple[str, ...]
+    clip_count: ClassVar[int | None] = None
+    sources: ClassVar[tuple[Source, ...]] = ()
+    split_files: ClassVar[tuple[str, ...]] = ()
+    standard_size: ClassVar[tuple[int, int]] = (120, 160)
+    default_split: Split = "group"
+    usual_folds: Folds = Folds()
 
     def __init__(
         self,
@@ -50,21 +72,41 @@ class VideoDataModule(LightningDataModule, ABC):
         cache: bool = True,
         frame_order: FrameOrder = "forward",
         seed: int | None = None,
+        sampling: Sampling = "uniform",
+        every: int = 1,
+        views: int = 1,
+        split: Split | None = None,
+        fold: int = 1,
+        folds: int | None = None,
+        validation: float = 0.1,
+        flip: bool = False,
     ) -> None:
         """Keep the settings; nothing is read or written yet.
 
         Args:
             root: Folder of all data sets.
-            frames: Frames a clip, evenly spaced.
-            size: (height, width) to resize to; None keeps the size of the files.
+            frames: Frames a clip that the model sees; with sampling all the most that it sees.
+            size: (height, width) to resize to; None takes the standard size of the data set.
             batch_size: Clips an optimiser step over all processes.
             num_workers: Processes that read clips; None chooses by the number of cores and by whether all is cached.
-            cache: Keep decoded frames on disk (clips x frames x H x W x 3 bytes), so that only the first epoch decodes.
+            cache: Keep decoded frames on disk (clips x frames x H x W x 3 bytes, five times that with sampling
+                segments), so that only the first epoch decodes.
             frame_order: Show the frames forward, shuffled, or one of them repeated, to test for motion.
-            seed: Seed of everything random here; None takes that of Lightning's `seed_everything`, or else 0.
+            seed: Seed of everything random here; None takes that of Lightning's `seed_everything`, or else 0. The
+                splits do not depend on it.
+            sampling: Which frames: uniform (evenly spaced), segments (evenly spaced with random steps in training),
+                fixed_random (drawn once for each clip) or all; see `htzoo.data.sampling.FrameSampler`.
+            every: Take every this many frames; only with sampling all.
+            views: How many times a test clip is looked at, each time with other frames; the logits are averaged.
+            split: How clips are divided: by group (scene, film, person), by clip, or as the publisher says (official);
+                None takes what suits the data set. See `htzoo.data.splits.split_clips`.
+            fold: Which of the folds is for testing, from 1.
+            folds: How many folds; None takes the number that is usual for the data set.
+            validation: Share of the training clips that is kept for validation, about.
+            flip: Mirror every other training clip, left to right.
 
         Raises:
-            ValueError: A number is not positive.
+            ValueError: A number is out of its range, or a setting does not fit another.
         """
         super().__init__()
         if min(frames, batch_size, *(size or (1,))) < 1:
@@ -77,29 +119,85 @@ class VideoDataModule(LightningDataModule, ABC):
         self.cache = cache
         self.frame_order: FrameOrder = frame_order
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        self.sampler = FrameSampler(sampling, frames, every, views, self.seed)
+        self.split: Split = split or self.default_split
+        self.fold = fold
+        self.folds = self.usual_folds.of(self.split)
+        if folds is not None and self.split == "official" and folds != self.folds:
+            raise ValueError(f"folds is {folds}, but the official split has {self.folds}; leave it out.")
+        self.folds = folds or self.folds
+        self.validation = validation
+        self.flip = flip
         self.num_classes = len(self.classes)
-        self.frame_size = (*(size or self.native_size), 3)
+        self.frame_size = (*(size or self.standard_size), 3)
         self.clips: tuple[Clip, ...] = ()
+        self.parts: tuple[Part | None, ...] = ()
         self._reader: ClipReader | None = None
+
+    @classmethod
+    def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
+        """From a video file's path inside the published tree to its label; None for what is not a clip of the set."""
+        raise NotImplementedError(f"{cls.__name__} does not say what its files show.")
+
+    @classmethod
+    def convert(cls, folder: Path) -> Iterator[tuple[str, ClipLabel, Frames, float]] | None:
+        """Clips of a set that is not published as video files, else None.
+
+        Args:
+            folder: The published tree.
+
+        Returns:
+            For each clip its name, its label, its frames (uint8, T x H x W x 3), and frames a second.
+        """
+        return None
 
     @property
     def folder(self) -> Path:
         """Folder of this data set."""
         return self.root / self.dataset_name
 
-    @abstractmethod
-    def list_clips(self) -> list[Clip]:
-        """List all clips, always in the same order, once the data set is prepared."""
+    def prepare_data(self) -> None:
+        """Make sure that the data set is here.
 
-    @abstractmethod
-    def split_of(self, clip: Clip) -> Split:
-        """Say what a clip is for."""
+        Raises:
+            DataError: It is not; the message says how to get it.
+        """
+        if not (self.folder / INDEX).is_file():
+            raise DataError(how_to_get(type(self), self.root))
+
+    def list_clips(self) -> list[Clip]:
+        """List all clips of the index, always in the same order.
+
+        Raises:
+            DataError: There is no index, it cannot be read, or it names a class that is not in `classes`.
+        """
+        label_of = {label: number for number, label in enumerate(self.classes)}
+        clips = []
+        for entry in read_index(self.folder):
+            if entry.label not in label_of:
+                raise DataError(
+                    f"{self.folder / INDEX} has the class {entry.label!r}, which is none of {self.dataset_name}; "
+                    "delete it and prepare the data set again."
+                )
+            path = self.folder / entry.path
+            label = label_of[entry.label]
+            clips.append(Clip(path, label, entry.group, entry.frames, entry.source, entry.source_sha256))
+        return clips
+
+    def official_parts(self, fold: int) -> Sequence[Part | None]:
+        """What the publisher says that each of `clips` is for; only where `usual_folds` has official ones.
+
+        Args:
+            fold: Which of the publisher's splits, from 1.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no official split.")
 
     def setup(self, stage: str | None = None) -> None:
-        """List the clips and open the cache. Without a trainer, the data set is first prepared where it is not yet.
+        """List and split the clips and open the cache. Without a trainer, `prepare_data` comes first.
 
         Raises:
             DataError: The data set is missing or incomplete, or the cache cannot be made.
+            ValueError: The clips cannot be split so.
         """
         if self._reader is not None:
             return
@@ -108,15 +206,17 @@ class VideoDataModule(LightningDataModule, ABC):
         self.clips = tuple(self.list_clips())
         for clip in self.clips:
             if not clip.path.is_file():
-                raise DataError(
-                    f"{clip.path} is in {self.folder / 'index.csv'} but gone; delete index.csv and prepare again."
-                )
+                raise DataError(f"{clip.path} is in the list of clips but gone; prepare the data set again.")
+        self.parts = tuple(
+            split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_parts)
+        )
+        size = self.frame_size[:2]
         cache = (
-            open_cache(self.root / "cache", self.dataset_name, self.clips, self.frames, self.frame_size)
+            open_cache(self.root / "cache" / self.dataset_name, self.clips, self.sampler, (*size, 3))
             if self.cache
             else None
         )
-        self._reader = ClipReader(self.clips, self.frames, self.size, cache)
+        self._reader = ClipReader(self.clips, self.sampler, size, cache)
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Shuffled clips, anew each epoch; what does not fill a batch is left out of that epoch.
@@ -127,11 +227,7 @@ class VideoDataModule(LightningDataModule, ABC):
         data = self._dataset("train")
         if len(data) < self.batch_size:
             raise ValueError(f"batch_size is {self.batch_size} but there are {len(data)} training clips; lower it.")
-        world, rank = self._processes()
-        sampler: DistributedSampler[Item] = DistributedSampler(
-            data, num_replicas=world, rank=rank, shuffle=True, seed=self.seed, drop_last=True
-        )
-        return self._loader(data, sampler, drop_last=True)
+        return self._loader(data, TrainSampler(data, *self._processes(), self.seed), drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Item]:
         """Validation clips, each once over all processes."""
@@ -145,15 +241,37 @@ class VideoDataModule(LightningDataModule, ABC):
         """Test clips, each once over all processes."""
         return self._each_once("test")
 
-    def _each_once(self, split: Split) -> DataLoader[Item]:
-        data = self._dataset(split)
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Draw what happens to a training batch, where reading its indices does not wait for the device."""
+        if self.flip and self._training():
+            rng = np.random.default_rng(np.random.SeedSequence([self.seed, self._epoch(), 1]))
+            flips = rng.integers(2, size=len(self.clips), dtype=np.uint8)[batch["index"].numpy()].astype(bool)
+            return {**batch, "flips": torch.from_numpy(flips)}
+        return batch
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Change a training batch as drawn, on the device."""
+        if "flips" not in batch:
+            return batch
+        video = batch["video"]
+        flipped = torch.where(batch["flips"][:, None, None, None, None], video.flip(-1), video)
+        return {**{key: value for key, value in batch.items() if key != "flips"}, "video": flipped}
+
+    def _training(self) -> bool:
+        return self.trainer is not None and bool(self.trainer.training)
+
+    def _epoch(self) -> int:
+        return 0 if self.trainer is None else int(self.trainer.current_epoch)
+
+    def _each_once(self, part: Part) -> DataLoader[Item]:
+        data = self._dataset(part)
         return self._loader(data, EachOnceSampler(data, *self._processes()), drop_last=False)
 
-    def _dataset(self, split: Split) -> ClipDataset:
+    def _dataset(self, part: Part) -> ClipDataset:
         if self._reader is None:
             raise DataError(f"{type(self).__name__} is not set up; call setup() before asking for a loader.")
-        indices = [index for index, clip in enumerate(self.clips) if self.split_of(clip) == split]
-        return ClipDataset(self._reader, indices, self.frame_order, self.seed)
+        indices = [index for index, of_clip in enumerate(self.parts) if of_clip == part]
+        return ClipDataset(self._reader, indices, self.frame_order, self.seed, training=part == "train")
 
     def _loader(self, data: ClipDataset, sampler: DistributedSampler[Any], drop_last: bool) -> DataLoader[Item]:
         world, _ = self._processes()
@@ -174,6 +292,7 @@ class VideoDataModule(LightningDataModule, ABC):
         )
 
     def _workers(self, data: ClipDataset) -> int:
+        """How many processes read; those of a run that fills the cache stay to its end, though they then only copy."""
         if self.num_workers is not None:
             return self.num_workers
         world, _ = self._processes()
@@ -187,3 +306,15 @@ class VideoDataModule(LightningDataModule, ABC):
     def _processes(self) -> tuple[int, int]:
         """How many processes there are, and which is this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+
+
+def how_to_get(dataset: type[VideoDataModule], root: Path) -> str:
+    """Say in three lines that a data set is not here, and how to get it."""
+    name = dataset.dataset_name
+    clips = f"{dataset.clip_count:,} clips, " if dataset.clip_count else ""
+    command = f"htzoo data prepare {name} --root {root}"
+    return (
+        f"{root / name} does not hold {dataset.title} ({clips}{dataset.licence}; {dataset.homepage}).\n"
+        f"  to download and prepare it:      {command}\n"
+        f"  to prepare what you have of it:  {command} --from FOLDER_OR_ARCHIVE"
+    )

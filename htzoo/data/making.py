@@ -1,10 +1,9 @@
 """Making the moving-digits data set: real handwritten digits in 11 motions, in UCF11's folder layout."""
 
-import csv
+import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,12 @@ import numpy.typing as npt
 
 from htzoo.cores import available_cores
 from htzoo.data.errors import DataError
+from htzoo.data.index import INDEX, Entry, read_index, write_index
 from htzoo.data.rendering import MOTIONS, draw_path, render
 from htzoo.data.writing import write_video
 from htzoo.files import replacing
 
-GROUPS, CLIPS, FRAMES, HEIGHT, WIDTH = 25, 4, 24, 120, 160
+GROUPS, CLIPS, FRAMES, FPS, HEIGHT, WIDTH = 25, 4, 24, 24, 120, 160
 RECIPE = 1  # raise it whenever the same seed would give other clips
 
 
@@ -42,8 +42,8 @@ class _Task:
 def make_moving_digits(folder: str | os.PathLike[str], seed: int = 0, groups: int = GROUPS, clips: int = CLIPS) -> None:
     """Make the data set in `folder`, or finish it: clips that are there already are kept.
 
-    `index.csv` (path, label, group, frames) is written last, so where it is, the set is whole. A clip depends only on
-    the seed and on its own motion, group and number, and not on the order of the work.
+    `index.csv` is written last, so where it is, the set is whole. A clip depends only on the seed and on its own
+    motion, group and number, and not on the order of the work.
 
     Args:
         folder: Where the set goes: `<folder>/<class>/v_<class>_<group>/v_<class>_<group>_<clip>.mp4`.
@@ -60,7 +60,7 @@ def make_moving_digits(folder: str | os.PathLike[str], seed: int = 0, groups: in
     try:
         root.mkdir(parents=True, exist_ok=True)
         _check_recipe(root, recipe)
-        if (root / "index.csv").is_file():
+        if _is_indexed(root):
             return
         tasks = [
             _Task(seed, motion, group, clip)
@@ -133,7 +133,7 @@ def _make_clip(root: Path, task: _Task, digits: npt.NDArray[np.float64]) -> None
     colour[rng.integers(3)] = 255.0  # never dark
     path = draw_path(MOTIONS[task.motion], FRAMES, HEIGHT, WIDTH, rng)
     # Lossless: what compression adds to a frame depends on the frames before it, and would tell one how things moved.
-    write_video(root / task.path, render(digit, path, HEIGHT, WIDTH, colour, background), crf=0)
+    write_video(root / task.path, render(digit, path, HEIGHT, WIDTH, colour, background), FPS, crf=0)
 
 
 def _sweep(root: Path, started: float) -> None:
@@ -144,27 +144,17 @@ def _sweep(root: Path, started: float) -> None:
 
 
 def _write_index(root: Path, tasks: list[_Task]) -> None:
-    def lines() -> Iterator[str]:
-        yield "path,label,group,frames"
-        for task in tasks:
-            yield f"{task.path},{MOTIONS[task.motion]},{task.group + 1},{FRAMES}"
+    def entry(task: _Task) -> Entry:
+        digest = hashlib.sha256((root / task.path).read_bytes()).hexdigest()
+        group = f"{task.group + 1:02d}"
+        return Entry(task.path, MOTIONS[task.motion], group, FRAMES, float(FPS), HEIGHT, WIDTH, task.path, digest)
 
-    with replacing(root / "index.csv") as unfinished:
-        unfinished.write_text("\n".join(lines()) + "\n", encoding="utf-8")
+    write_index(root, [entry(task) for task in tasks])
 
 
-def read_index(folder: str | os.PathLike[str]) -> list[tuple[Path, str, int, int]]:
-    """Read `index.csv`: (path, label, group, frames) of every clip, paths joined to `folder`.
-
-    Raises:
-        DataError: There is no index, or a line of it cannot be read.
-    """
-    path = Path(folder) / "index.csv"
+def _is_indexed(root: Path) -> bool:
+    """Whether there is an index that can be read; the first ones had fewer columns."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return [(path.parent / row["path"], row["label"], int(row["group"]), int(row["frames"])) for row in rows]
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; make the data set with prepare_data().") from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error!r}); delete it and run prepare_data() again.") from error
+        return (root / INDEX).is_file() and bool(read_index(root))
+    except DataError:
+        return False

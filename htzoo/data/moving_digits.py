@@ -1,15 +1,16 @@
 """Moving digits: real handwritten digits that move in 11 ways, a data set that needs no download."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from htzoo.data.clips import Clip
-from htzoo.data.datamodule import Split, VideoDataModule
-from htzoo.data.making import CLIPS, GROUPS, HEIGHT, WIDTH, make_moving_digits, read_index
+from htzoo.data.datamodule import VideoDataModule
+from htzoo.data.making import CLIPS, GROUPS, HEIGHT, WIDTH, make_moving_digits
 from htzoo.data.rendering import MOTIONS
-from htzoo.data.sampling import FrameOrder
 from htzoo.data.shifting import shift_on_torus
+from htzoo.data.splits import Folds, Part
 
 _LAST_TRAIN_GROUP, _LAST_VAL_GROUP = 17, 20
 
@@ -22,36 +23,25 @@ class MovingDigits(VideoDataModule):
     """
 
     dataset_name = "moving_digits"
+    title = "Moving Digits"
+    homepage = "https://scikit-learn.org/stable/datasets/toy_dataset.html"
+    licence = "made here, from digits under CC BY 4.0"
     classes = MOTIONS
-    native_size = (HEIGHT, WIDTH)
+    clip_count = len(MOTIONS) * GROUPS * CLIPS
+    standard_size = (HEIGHT, WIDTH)
+    default_split = "official"
+    usual_folds = Folds(group=25, official=1)
     _clips_per_group = CLIPS
 
-    def __init__(
-        self,
-        root: str = "data",
-        frames: int = 8,
-        size: tuple[int, int] | None = None,
-        batch_size: int = 32,
-        num_workers: int | None = None,
-        cache: bool = True,
-        frame_order: FrameOrder = "forward",
-        seed: int | None = None,
-        augment: bool = True,
-    ) -> None:
+    def __init__(self, root: str = "data", *, augment: bool = True, **settings: Any) -> None:
         """Keep the settings, those of `VideoDataModule` and one more.
 
         Args:
             root: Folder of all data sets.
-            frames: Frames a clip, evenly spaced.
-            size: (height, width) to resize to; None keeps 120 x 160.
-            batch_size: Clips an optimiser step over all processes.
-            num_workers: Processes that read clips; None chooses by the number of cores and by whether all is cached.
-            cache: Keep decoded frames on disk (507 MB at 8 frames), so that only the first epoch decodes.
-            frame_order: Show the frames forward, shuffled, or one of them repeated, to test for motion.
-            seed: Seed of shuffling and augmentation, None as above; the clips are the same for every seed.
             augment: Shift training clips on the torus, which keeps their class.
+            settings: Those of `VideoDataModule`; the clips are the same for every seed.
         """
-        super().__init__(root, frames, size, batch_size, num_workers, cache, frame_order, seed)
+        super().__init__(root, **settings)
         self.augment = augment
 
     def prepare_data(self) -> None:
@@ -64,28 +54,23 @@ class MovingDigits(VideoDataModule):
         make_moving_digits(self.folder, groups=GROUPS, clips=self._clips_per_group)
 
     def list_clips(self) -> list[Clip]:
-        """List the clips of the index.
+        """List the clips of the index, motion by motion: the order that the draws of published runs had."""
+        return sorted(super().list_clips(), key=lambda clip: (clip.label, clip.name))
 
-        Raises:
-            DataError: There is no index, or it cannot be read.
-        """
-        label = {motion: number for number, motion in enumerate(self.classes)}
-        return [Clip(path, label[motion], group, frames) for path, motion, group, frames in read_index(self.folder)]
-
-    def split_of(self, clip: Clip) -> Split:
+    def official_parts(self, fold: int) -> Sequence[Part | None]:
         """Split by group."""
-        if clip.group <= _LAST_TRAIN_GROUP:
-            return "train"
-        return "val" if clip.group <= _LAST_VAL_GROUP else "test"
+        return [_part(int(clip.group)) for clip in self.clips]
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Draw the shifts of a training batch, where reading its indices does not wait for the device."""
-        if self.augment and self.trainer is not None and self.trainer.training:
-            return {**batch, "shifts": self.draw_shifts(batch["index"].tolist(), self.trainer.current_epoch)}
+        batch = super().on_before_batch_transfer(batch, dataloader_idx)
+        if self.augment and self._training():
+            return {**batch, "shifts": self.draw_shifts(batch["index"].tolist(), self._epoch())}
         return batch
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Shift the clips on the device."""
+        batch = super().on_after_batch_transfer(batch, dataloader_idx)
         if "shifts" not in batch:
             return batch
         rest = {key: value for key, value in batch.items() if key != "shifts"}
@@ -101,3 +86,9 @@ class MovingDigits(VideoDataModule):
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, epoch]))
         table = rng.integers((height, width), size=(len(self.clips), 2))
         return [(down, right) for down, right in table[indices].tolist()]
+
+
+def _part(group: int) -> Part:
+    if group <= _LAST_TRAIN_GROUP:
+        return "train"
+    return "val" if group <= _LAST_VAL_GROUP else "test"

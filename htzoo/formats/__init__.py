@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from htzoo.formats.block_term import BlockTerm
+from htzoo.formats.cost import multiply_adds
 from htzoo.formats.cp import CP
 from htzoo.formats.dense import Dense
 from htzoo.formats.format import Format, ModeFormat
 from htzoo.formats.hierarchical_tucker import HierarchicalTucker
 from htzoo.formats.kronecker_cp import KroneckerCP
 from htzoo.formats.network import Core, Network
+from htzoo.formats.suggest import suggest
 from htzoo.formats.tensor_ring import TensorRing
 from htzoo.formats.tensor_train import TensorTrain
 from htzoo.formats.tucker import Tucker
@@ -60,4 +62,6 @@ __all__ = [
     "TensorTrain",
     "Tucker",
     "format_from_dict",
+    "multiply_adds",
+    "suggest",
 ]

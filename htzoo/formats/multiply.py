@@ -1,19 +1,17 @@
-"""Multiply batches of inputs with a network, by its plan."""
+"""Multiply batches of inputs with a network, in pieces that stay in the processor's cache."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from htzoo.formats.merge import Edges, PairwiseOrder, contract, merge_order
+from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.network import Network
-from htzoo.formats.plan import CPU, GPU, Machine, Product, plan
-
-EXPORTED_ROWS = 256  # an exported graph serves every batch size: planned for this many rows, it is right for all
+from htzoo.formats.plan import CPU
 
 
 def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -28,221 +26,106 @@ def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
         Outputs of shape (rows, out_features). Gradients flow to ``x`` and to the cores.
     """
     chain = chain_of(network, x.shape[0], x.device, input_gradient=x.requires_grad)
-    return chain.apply(chain.matrices(cores), x)
+    return product(chain, chain.matrices(cores), x)
 
 
-@dataclass(frozen=True)
-class Link:
-    """One matrix product of a chain, with all sizes known.
+def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
+    """What ``chain.apply`` gives, with less memory and a faster backward.
+
+    A few rows at a time pass the whole chain, forward and backward, so that what lies between two products stays in the
+    cache. What is cheaper computed again than written to memory and read back is not kept for the backward.
+    """
+    if torch.compiler.is_compiling():
+        return chain.apply(matrices, x)
+    y: Tensor = _Product.apply(chain, x, *matrices)[0]
+    return y
+
+
+def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Outputs, and what :func:`backward` shall find."""
+    results = [chain.apply_and_save(matrices, part) for part in torch.split(x, rows_at_once(chain, x))]
+    if len(results) == 1:
+        return results[0]
+    return torch.cat([y for y, _ in results]), [tensor for _, saved in results for tensor in saved]
+
+
+def backward(
+    chain: Chain,
+    matrices: Sequence[Tensor],
+    x: Tensor,
+    d_y: Tensor,
+    saved: Sequence[Tensor],
+    *,
+    input_gradient: bool,
+    totals: list[Tensor] | None = None,
+) -> tuple[Tensor | None, list[Tensor]]:
+    """Gradients of the input, where wanted, and of the matrices.
 
     Args:
-        group: positions of the cores that are merged into the matrix.
-        order: how they are merged.
-        axes: where the axes of the merged tensor go: those of the matrix's rows come first, then those of its columns.
-        shape: sizes of the running tensor's axes before the permutation, rows not counted.
-        permutation: reordering of these axes that must come first, or None.
-        inner: how many numbers the product sums over.
-        outer: how many take their place.
-        after: how many numbers lie behind them in memory; 1 makes this one plain matrix product.
-        kept: sizes of the edges that are contracted and come back: the matrix is block-diagonal over them.
+        chain: the products.
+        matrices: as given to :func:`forward`.
+        x: the inputs.
+        d_y: the gradient of the outputs.
+        saved: from :func:`forward`.
+        input_gradient: whether the gradient of ``x`` is wanted.
+        totals: gradients of the matrices for other inputs; those for these inputs are added to them, in place.
     """
-
-    group: tuple[int, ...]
-    order: PairwiseOrder
-    axes: tuple[int, ...]
-    shape: tuple[int, ...]
-    permutation: tuple[int, ...] | None
-    inner: int
-    outer: int
-    after: int
-    kept: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A planned product, apart from the cores: merge them once, multiply many times.
-
-    Args:
-        links: the products, in order; once for every block.
-        cuts: the axis along which every core is cut into blocks, or None for a core that all blocks share.
-        blocks: how many blocks there are: products of their own whose results are added.
-        shape: sizes of the result's axes before the last reordering, rows not counted.
-        permutation: the last reordering, or None.
-        in_features: columns of the matrix that the chain stands for.
-        out_features: its rows.
-    """
-
-    links: tuple[Link, ...]
-    cuts: tuple[int | None, ...]
-    blocks: int
-    shape: tuple[int, ...]
-    permutation: tuple[int, ...] | None
-    in_features: int
-    out_features: int
-
-    def matrices(self, cores: Sequence[Tensor]) -> list[Tensor]:
-        """The matrix of every link, block by block. Gradients flow to the cores."""
-        slices = [
-            (core,) * self.blocks if cut is None else torch.split(core, 1, cut) for core, cut in zip(cores, self.cuts)
-        ]
-        return [_matrix(link, parts) for parts in zip(*slices) for link in self.links]
-
-    def apply(self, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Outputs (rows, out_features) of inputs (rows, in_features)."""
-        first, *rest = (self._apply(block, x) for block in self._by_block(matrices))
-        return sum(rest, first)
-
-    def _by_block(self, matrices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
-        count = len(self.links)
-        return [matrices[k * count : (k + 1) * count] for k in range(self.blocks)]
-
-    def _apply(self, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
-        rows = x.shape[0]
-        for link, matrix in zip(self.links, matrices):
-            x = _multiply(link, matrix, _enter(link, x, rows))
-        return _permute(x, rows, self.shape, self.permutation).reshape(rows, self.out_features)
-
-    def apply_transposed(self, matrices: Sequence[Tensor], y: Tensor) -> Tensor:
-        """The transposed matrix times every row of ``y``: the gradient of the input from that of the output."""
-        first, *rest = (self._apply_transposed(block, y) for block in self._by_block(matrices))
-        return sum(rest, first)
-
-    def _apply_transposed(self, matrices: Sequence[Tensor], y: Tensor) -> Tensor:
-        rows = y.shape[0]
-        y = _permute_back(y, rows, self.shape, self.permutation)
-        for link, matrix in zip(reversed(self.links), reversed(matrices)):
-            y = _multiply_back(link, matrix, y, rows)
-        return y.reshape(rows, self.in_features)
-
-    def matrix_gradients(self, matrices: Sequence[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
-        """Gradients of the matrices, from the inputs ``x`` and the gradient ``y`` of the outputs."""
-        return [gradient for block in self._by_block(matrices) for gradient in self._matrix_gradients(block, x, y)]
-
-    def _matrix_gradients(self, matrices: Sequence[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
-        rows = x.shape[0]
-        entered = []
-        for k, (link, matrix) in enumerate(zip(self.links, matrices), start=1):
-            entered.append(_enter(link, x, rows))
-            if k < len(self.links):  # what the last link gives is not needed
-                x = _multiply(link, matrix, entered[-1])
-        y = _permute_back(y, rows, self.shape, self.permutation)
-        gradients = []
-        for k in reversed(range(len(self.links))):
-            link, matrix = self.links[k], matrices[k]
-            if link.after > 1:
-                y = y.reshape(-1, link.outer, link.after)
-                if link.outer * link.inner <= (link.outer + link.inner) * link.after:
-                    gradient = torch.bmm(y, entered[k].mT).sum(0)
-                else:  # moving the axes costs less memory traffic than one matrix a row
-                    gradient = torch.einsum("noa,nia->oi", y, entered[k])
-            elif matrix.stride(0) == 1:  # stored transposed, as is a dense weight: so must be its gradient
-                gradient = (y.reshape(-1, link.outer).T @ entered[k]).T
-            else:
-                gradient = entered[k].T @ y.reshape(-1, link.outer)
-            gradients.append(gradient)
-            if k:
-                y = _multiply_back(link, matrix, y, rows)
-        return gradients[::-1]
+    # Where the gradient itself will be differentiated, all is computed again, by differentiable operations.
+    again = torch.is_grad_enabled()
+    rows = x.shape[0] if again else rows_at_once(chain, x)
+    parts = torch.split(x, rows)
+    count = 0 if again else len(saved) // len(parts)
+    d_x = []
+    for k, (x_part, y_part) in enumerate(zip(parts, torch.split(d_y, rows))):
+        found = saved[k * count : (k + 1) * count]
+        d_part, totals = chain.gradients(matrices, x_part, y_part, found, input_gradient=input_gradient, totals=totals)
+        if d_part is not None:
+            d_x.append(d_part)
+    assert totals is not None
+    return (torch.cat(d_x) if len(d_x) > 1 else d_x[0] if d_x else None), totals
 
 
-def chain_of(network: Network, rows: int, device: torch.device, *, input_gradient: bool) -> Chain:
-    """The chain for about ``rows`` inputs at once.
-
-    Args:
-        network: the weight.
-        rows: how many input vectors are multiplied at once; of no account in an export.
-        device: where they are multiplied.
-        input_gradient: whether the gradient with respect to the input is wanted too.
-    """
-    rows = EXPORTED_ROWS if torch.compiler.is_compiling() else rows
-    # Plans differ little between neighbouring batch sizes; powers of two keep the cache small.
-    rows = 1 << max(rows - 1, 0).bit_length()
-    return _chain(network, rows, input_gradient, CPU if device.type == "cpu" else GPU)
+def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
+    """The gradient of the input alone."""
+    parts = torch.split(d_y, rows_at_once(chain, d_y))
+    return torch.cat([chain.apply_transposed(matrices, part) for part in parts])
 
 
-@lru_cache(maxsize=1024)
-def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) -> Chain:
-    planned = plan(network, rows, input_gradient=input_gradient, machine=machine)
-    blocks = 1
-    cuts: tuple[int | None, ...] = (None,) * len(network.cores)
-    if planned.split is not None:
-        blocks = network.sizes[planned.split]
-        cuts = tuple(core.edges.index(planned.split) if planned.split in core.edges else None for core in network.cores)
-        network = network.slice(planned.split)
-    links = []
-    layout = network.inputs
-    for product in planned.products:
-        links.append(_link(network, product, layout))
-        if product.permutation is not None:
-            layout = tuple(layout[k] for k in product.permutation)
-        first = layout.index(product.contracted[0])
-        layout = (*layout[:first], *product.new, *layout[first + len(product.contracted) :])
-    shape = tuple(network.sizes[edge] for edge in layout)
-    return Chain(tuple(links), cuts, blocks, shape, planned.permutation, network.in_features, network.out_features)
+def rows_at_once(chain: Chain, x: Tensor) -> int:
+    """How many rows of ``x`` go through the chain together: all, where little lies between two products."""
+    if x.device.type != "cpu":
+        return x.shape[0]
+    pieces = math.ceil(x.shape[0] * chain.between * x.element_size() / (CPU.cache * torch.get_num_threads()))
+    return math.ceil(x.shape[0] / max(pieces, 1))
 
 
-def _link(network: Network, product: Product, layout: Edges) -> Link:
-    kept = tuple(edge for edge in product.contracted if edge in product.new)
-    new = tuple(_twin(edge) if edge in kept else edge for edge in product.new)
-    first, second = (product.contracted, new) if product.after == 1 else (new, product.contracted)
-    sizes = {**network.sizes, **{_twin(edge): network.sizes[edge] for edge in kept}}
-    edges = [*(network.cores[k].edges for k in product.group), *((edge, _twin(edge)) for edge in kept)]
-    order = merge_order(sizes, edges, (*first, *second))
-    return Link(
-        product.group,
-        order,
-        tuple(order.edges.index(edge) for edge in (*first, *second)),
-        tuple(network.sizes[edge] for edge in layout),
-        product.permutation,
-        network.size(product.contracted),
-        network.size(product.new),
-        product.after,
-        tuple(network.sizes[edge] for edge in kept),
-    )
+class _Product(torch.autograd.Function):
+    generate_vmap_rule = True
 
+    @staticmethod
+    def forward(chain: Chain, x: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
+        """Outputs, and what the backward shall find."""
+        y, saved = forward(chain, matrices, x)
+        return y, *saved
 
-def _twin(edge: str) -> str:
-    """The label of an edge behind a block-diagonal matrix."""
-    return f"{edge}'"
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        """Keep the tensors."""
+        ctx.chain, *tensors = inputs
+        saved = output[1:]
+        ctx.mark_non_differentiable(*saved)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *saved)
 
-
-def _matrix(link: Link, cores: Sequence[Tensor]) -> Tensor:
-    tensors = [cores[k] for k in link.group]
-    tensors += [torch.eye(size, dtype=tensors[0].dtype, device=tensors[0].device) for size in link.kept]
-    shape = (link.inner, link.outer) if link.after == 1 else (link.outer, link.inner)
-    return contract(link.order, tensors).permute(link.axes).reshape(shape)
-
-
-def _enter(link: Link, x: Tensor, rows: int) -> Tensor:
-    """The running tensor as ``link`` multiplies it."""
-    x = _permute(x, rows, link.shape, link.permutation)
-    return x.reshape(-1, link.inner) if link.after == 1 else x.reshape(-1, link.inner, link.after)
-
-
-def _multiply(link: Link, matrix: Tensor, x: Tensor) -> Tensor:
-    if link.after == 1:
-        return x @ matrix
-    return torch.bmm(matrix.expand(x.shape[0], link.outer, link.inner), x)
-
-
-def _multiply_back(link: Link, matrix: Tensor, y: Tensor, rows: int) -> Tensor:
-    """The gradient of what came into ``link``, from the gradient of what it gave."""
-    if link.after == 1:
-        y = y.reshape(-1, link.outer) @ matrix.T
-    else:
-        y = y.reshape(-1, link.outer, link.after)
-        y = torch.bmm(matrix.T.expand(y.shape[0], link.inner, link.outer), y)
-    return _permute_back(y, rows, link.shape, link.permutation)
-
-
-def _permute(x: Tensor, rows: int, shape: Sequence[int], permutation: Sequence[int] | None) -> Tensor:
-    """Reorder all axes but the rows."""
-    return x if permutation is None else x.reshape(rows, *shape).permute(0, *(k + 1 for k in permutation))
-
-
-def _permute_back(y: Tensor, rows: int, shape: Sequence[int], permutation: Sequence[int] | None) -> Tensor:
-    """Undo :func:`_permute`."""
-    if permutation is None:
-        return y
-    inverse = sorted(range(len(permutation)), key=lambda k: permutation[k])
-    return y.reshape(rows, *(shape[k] for k in permutation)).permute(0, *(k + 1 for k in inverse))
+    @staticmethod
+    def backward(ctx: Any, d_y: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        """Gradients of the input and of the matrices."""
+        if d_y is None:
+            return (None,) * len(ctx.needs_input_grad)
+        _, x_wanted, *matrices_wanted = ctx.needs_input_grad
+        x, *tensors = ctx.saved_tensors
+        matrices, saved = tensors[: len(matrices_wanted)], tensors[len(matrices_wanted) :]
+        if not any(matrices_wanted):
+            return None, backward_to_input(ctx.chain, matrices, d_y), *(None for _ in matrices)
+        d_x, d_matrices = backward(ctx.chain, matrices, x, d_y, saved, input_gradient=x_wanted)
+        return None, d_x, *d_matrices

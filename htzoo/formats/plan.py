@@ -30,14 +30,35 @@ class Machine:
     """
 
     multiply_adds: float
-    bytes_moved: float
-    kernel: float  # seconds to start one
+    bytes_moved: float  # to and from memory
+    bytes_cached: float  # to and from the cache of a core
+    cache: float  # bytes; what lies between two products is cut into pieces of this size, which never go to memory
+    numbers_copied: float  # by a copy that reorders axes
+    kernel: float  # seconds to start one, from Python
     small_product: float  # seconds that one product inside a batched product costs beyond its arithmetic
     vector: int  # the innermost axis of a product is computed in blocks of this many numbers
 
 
-CPU = Machine(multiply_adds=3.2e10, bytes_moved=1.0e10, kernel=8e-6, small_product=4e-7, vector=16)
-GPU = Machine(multiply_adds=2.0e13, bytes_moved=1.5e12, kernel=6e-6, small_product=0, vector=32)
+CPU = Machine(
+    multiply_adds=4.5e10,
+    bytes_moved=1.0e10,
+    bytes_cached=1.0e11,
+    cache=2**19,
+    numbers_copied=1.5e9,
+    kernel=2e-5,
+    small_product=1e-7,
+    vector=16,
+)
+GPU = Machine(
+    multiply_adds=2.0e13,
+    bytes_moved=1.5e12,
+    bytes_cached=1.5e12,
+    cache=math.inf,
+    numbers_copied=1.0e11,
+    kernel=6e-6,
+    small_product=0,
+    vector=32,
+)
 
 LONGEST_CHAIN = 6
 # States kept after each product and for each number of input modes still open: a state that absorbed few of them is
@@ -58,6 +79,8 @@ class Product:
         permutation: reordering of the running tensor's axes that must come first (rows not counted), or None.
         before: product of the sizes of the axes in front of the contracted ones, rows not counted.
         after: the same for the axes behind them; 1 makes the link one plain matrix product.
+        saved: whether what comes into this product is to be kept for the backward: for the first product it is there
+            anyway, and what is cheaper computed again is not worth the memory.
     """
 
     group: tuple[int, ...]
@@ -66,6 +89,7 @@ class Product:
     permutation: tuple[int, ...] | None
     before: int
     after: int
+    saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,18 +135,18 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine, 
     everything = frozenset(range(len(network.cores)))
     groups = sorted((_group(network, members, machine) for members in _members(network)), key=lambda g: -len(g.members))
     best = Plan((), None, limit)
-    states = {_State(frozenset(), network.inputs): _Path((), 0.0)}
+    states = {_State(frozenset(), network.inputs): _Path((), 0.0, 0.0)}
     for _ in range(LONGEST_CHAIN):
         reached: dict[_State, _Path] = {}
         for state, path in states.items():
             for group in groups:
                 for product, layout in _links(network, state, group):
-                    gradient = bool(path.products) or input_gradient
-                    seconds = path.seconds + group.seconds
-                    seconds += _seconds(network, state.layout, product, rows, gradient, machine)
+                    numbers = rows * network.size(state.layout)
+                    link = _seconds(network, path, product, numbers, rows, input_gradient, machine)
+                    seconds = path.seconds + group.seconds + link.seconds
                     if seconds >= best.seconds:
                         continue
-                    chain = (*path.products, product)
+                    chain = (*path.products, link.product)
                     after = _State(state.absorbed | group.members, layout)
                     if after.absorbed == everything:
                         reorder = None
@@ -132,7 +156,7 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine, 
                         if seconds < best.seconds:
                             best = Plan(chain, reorder, seconds)
                     elif after not in reached or seconds < reached[after].seconds:
-                        reached[after] = _Path(chain, seconds)
+                        reached[after] = _Path(chain, seconds, link.forward)
         bounds = {s: path.seconds + _least_seconds(network, s.layout, rows, machine) for s, path in reached.items()}
         levels: dict[int, list[_State]] = {}
         for state in reached:
@@ -144,10 +168,19 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine, 
 
 
 class _Path(NamedTuple):
-    """How a state was reached, and the predicted seconds so far."""
+    """How a state was reached, the predicted seconds so far, and those of the last product's forward."""
 
     products: tuple[Product, ...]
     seconds: float
+    forward: float
+
+
+class _Link(NamedTuple):
+    """One more product, its predicted seconds forward and backward, and forward alone."""
+
+    product: Product
+    seconds: float
+    forward: float
 
 
 class _State(NamedTuple):
@@ -235,32 +268,42 @@ def _links(network: Network, state: _State, group: _Group) -> Iterator[tuple[Pro
             yield product, (*before, *axes, *after)
 
 
-def _seconds(network: Network, layout: Edges, product: Product, rows: int, gradient: bool, machine: Machine) -> float:
-    """Predicted time of one link, forward and backward, the merging of its cores not included."""
+def _forward_seconds(network: Network, product: Product, rows: int, machine: Machine) -> float:
+    """Predicted time of one product in the cache; its permutation and the merging of its cores are not included."""
     inner, outer = network.size(product.contracted), network.size(product.new)
     batch = rows * product.before
     width = product.after if product.after > 1 else outer  # innermost axis of the product
     padded = math.ceil(width / machine.vector) * machine.vector / width
     multiply_adds = batch * product.after * inner * outer * padded
-    read, written = batch * product.after * inner, batch * product.after * outer
-    products = 3 if gradient else 2  # forward, gradient of the matrix, gradient of the running tensor
-    seconds = products * (
-        multiply_adds / machine.multiply_adds + 4 * (read + written) / machine.bytes_moved + machine.kernel
-    )
+    read, written = (4 * batch * product.after * size for size in (inner, outer))
+    seconds = multiply_adds / machine.multiply_adds + (read + written) / machine.bytes_cached
+    seconds += math.ceil(written / machine.cache) * machine.kernel
+    return seconds + (batch * machine.small_product if product.after > 1 else 0.0)
+
+
+def _seconds(
+    network: Network, path: _Path, product: Product, numbers: int, rows: int, input_gradient: bool, machine: Machine
+) -> _Link:
+    """Predicted time of one more link, forward and backward, of which ``numbers`` come in."""
+    first = not path.products
+    forward = _forward_seconds(network, product, rows, machine)
+    products = 2 if first and not input_gradient else 3  # forward, gradient of the matrix, gradient of what came in
+    seconds = products * forward + (4 * products * numbers / machine.bytes_moved if first else 0.0)
     if product.after > 1:
-        seconds += products * batch * machine.small_product
         # Every product of the batch has a gradient of the matrix of its own, and these are added up.
-        seconds += 8 * batch * inner * outer / machine.bytes_moved
-    if product.permutation is not None:
-        seconds += 2 * _copy_seconds(rows * network.size(layout), machine)
-    return seconds
+        inner, outer = network.size(product.contracted), network.size(product.new)
+        seconds += 8 * rows * product.before * inner * outer / machine.bytes_cached
+    copy = 0.0 if product.permutation is None else _copy_seconds(numbers, machine)
+    keep, again = 8 * numbers / machine.bytes_moved, path.forward + copy
+    saved = not first and keep < again
+    return _Link(replace(product, saved=saved), seconds + 2 * copy + (0.0 if first else min(keep, again)), forward)
 
 
 def _least_seconds(network: Network, layout: Edges, rows: int, machine: Machine) -> float:
     """What any rest of a chain takes: the running tensor is read and the result written, forward and backward."""
-    return 12 * rows * (network.size(layout) + network.out_features) / machine.bytes_moved + 3 * machine.kernel
+    return 12 * rows * (network.size(layout) + network.out_features) / machine.bytes_cached + 3 * machine.kernel
 
 
 def _copy_seconds(numbers: int, machine: Machine) -> float:
-    """A transposing copy: one read, one write, at about half the speed of a straight one."""
-    return 16 * numbers / machine.bytes_moved + machine.kernel
+    """A transposing copy."""
+    return numbers / machine.numbers_copied + machine.kernel

@@ -3,44 +3,74 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 
 import timm
 import torch
-from timm.data import resolve_model_data_config  # type: ignore[attr-defined]
+from timm.data import create_transform, resolve_model_data_config  # type: ignore[attr-defined]
+from timm.data.transforms import MaybeToTensor
 from torch import Tensor, nn
+from torchvision.transforms import Compose, Normalize
+
+from htzoo.models.backbone_weights import load_weights
 
 
 class Backbone(nn.Module):
-    """Any timm model without its classifier, resizing and normalising frames as the model expects.
+    """Any timm model without its classifier, preparing frames as the model's own evaluation does.
+
+    Resizing (interpolation, crop ratio, crop mode) and normalisation are those of timm's transform for the model,
+    applied to whole tensors instead of single pictures.
 
     Args:
         name: a timm model name, with or without a weight tag.
-        pretrained: whether to load timm's weights for it.
+        weights: where the weights come from, see :func:`htzoo.models.backbone_weights.load_weights`; None draws them.
+        frozen: whether the weights stay as they are. A frozen network is always in evaluation mode.
 
     Raises:
-        ValueError: timm knows no such model.
+        ValueError: timm knows no such model, or the weights do not fit it.
+        FileNotFoundError: the weights are not there.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, pretrained: bool = False) -> None:
+    def __init__(self, name: str, weights: str | None = None, frozen: bool = False) -> None:
         super().__init__()
         if not timm.is_model(name.partition(".")[0]):
             near = difflib.get_close_matches(name, timm.list_models(), n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() has the names"
             raise ValueError(f"backbone is {name!r}, which timm does not know: {hint}")
-        self.network = timm.create_model(name, pretrained=pretrained, num_classes=0)
+        self.name = name
+        self.frozen = frozen
+        self.network = timm.create_model(name, pretrained=weights == "timm", num_classes=0)
+        if weights not in (None, "timm"):
+            load_weights(self.network, name, weights)
         config = resolve_model_data_config(self.network)  # type: ignore[no-untyped-call]
         self.num_features = int(self.network.head_hidden_size)  # type: ignore[arg-type]
-        self.input_size: tuple[int, int] = config["input_size"][1:]
+        # timm's own steps up to the conversion to a tensor, all of which take batches of uint8 tensors as well.
+        steps = create_transform(**config, is_training=False).transforms
+        self.resize = Compose([step for step in steps if not isinstance(step, MaybeToTensor | Normalize)])
         self.register_buffer("mean", 255 * torch.tensor(config["mean"]).reshape(-1, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(config["std"]).reshape(-1, 1, 1), persistent=False)
+        if frozen:
+            self.requires_grad_(False)
+            self.eval()
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Training mode, unless the network is frozen."""
+        super().train(mode and not self.frozen)
+        return self
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features (n, num_features) of frames (n, 3, height, width) with pixels 0 to 255."""
-        frames = frames.to(self.mean.dtype)
-        if frames.shape[-2:] != self.input_size:
-            frames = nn.functional.interpolate(frames, self.input_size, mode="bilinear", antialias=True)
+        frames = self.resize(frames).to(self.mean.dtype)
         features: Tensor = self.network((frames - self.mean) / self.std)
         return features
+
+    def digest(self) -> str:
+        """SHA-256 of the name and of every weight: what features depend on, beside the frames."""
+        found = hashlib.sha256(self.name.encode())
+        for key, value in self.network.state_dict().items():
+            found.update(key.encode())
+            found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()

@@ -5,25 +5,32 @@ from __future__ import annotations
 from htzoo.models.video_classifier import VideoClassifier
 from htzoo.nn import Weight
 
-PARTS = ("input_to_hidden", "hidden_to_hidden", "bias", "classifier", "backbone", "total")
+PARTS = ("input_to_hidden", "hidden_to_hidden", "joint", "bias", "classifier", "backbone", "total")
 
 
 def count_parameters(model: VideoClassifier, *, dense: bool = False) -> dict[str, int]:
-    """Parameters by part, ``total`` last.
+    """Parameters by part, ``total`` last; ``joint`` is of weights that are input-to-hidden and hidden-to-hidden in one.
 
     Args:
         model: the model to count.
         dense: whether every tensor network counts as the full matrix that it stands for.
     """
     counts = dict.fromkeys(PARTS, 0)
-    for name, module in model.lstm.named_modules():
+    for name, module in model.recurrent.named_modules():
         if isinstance(module, Weight):
             network = module.network
             size = network.in_features * network.out_features if dense else network.num_parameters
-            counts["input_to_hidden" if name.startswith("weight_ih") else "hidden_to_hidden"] += size
-    counts["bias"] = sum(value.numel() for name, value in model.lstm.named_parameters() if name.startswith("bias"))
+            counts[_part(name)] += size
+    parameters = model.recurrent.named_parameters()
+    counts["bias"] = sum(value.numel() for name, value in parameters if name.startswith("bias"))
     counts["classifier"] = sum(value.numel() for value in model.classifier.parameters())
     if model.backbone is not None:
         counts["backbone"] = sum(value.numel() for value in model.backbone.parameters())
     counts["total"] = sum(counts.values())
     return counts
+
+
+def _part(name: str) -> str:
+    if name.startswith("weight_ih"):
+        return "input_to_hidden"
+    return "hidden_to_hidden" if name.startswith("weight_hh") else "joint"

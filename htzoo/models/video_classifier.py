@@ -1,40 +1,53 @@
-"""Frames, an optional CNN, a tensorized LSTM, a linear classifier."""
+"""Frames, an optional CNN, a tensorized recurrent layer, a linear classifier."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from htzoo.formats import Format, format_from_dict
+from htzoo.models.motion import FeatureMode, with_motion
 from htzoo.models.pixels import PixelScaling, scale_pixels
-from htzoo.nn import LSTM
+from htzoo.nn import GRU, LSTM, RNN
+
+CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
 
 
 class VideoClassifier(nn.Module):
     """Reads a clip frame by frame and names its class from the last hidden state.
 
+    It has two halves: :meth:`features` turns frames into vectors, and :meth:`classify_features` reads these.
+
     Args:
         classes: labels, in the order of the logits.
         frame_size: height, width and channels of a frame.
         hidden_size: features of the hidden state.
-        num_layers: LSTM layers on top of each other.
+        num_layers: recurrent layers on top of each other.
+        cell: kind of the recurrent layers.
+        bias: whether the recurrent layers have a bias.
         input_format: format of the input-to-hidden weight, as :meth:`htzoo.formats.Format.to_dict` writes it; None is
             dense.
         hidden_format: the same for the hidden-to-hidden weight.
-        backbone: name of a timm CNN that reads the frames first; None feeds raw pixels to the LSTM.
-        backbone_pretrained: whether the CNN starts from timm's weights.
+        joint_format: format of the first layer's two weights as one, see :class:`htzoo.nn.recurrent.Recurrent`.
+        backbone: name of a timm CNN that reads the frames first; None feeds raw pixels to the recurrent layer.
+        backbone_weights: where the CNN's weights come from: ``timm`` (the Hub), ``package`` (a Python package that
+            carries them) or a file, see :func:`htzoo.models.backbone_weights.load_weights`; None draws them.
+        backbone_frozen: whether the CNN stays as it is.
+        feature_mode: what the recurrent layer gets of the frames' features, see
+            :func:`htzoo.models.motion.with_motion`.
         pixels: how raw pixels are scaled (a CNN brings its own scaling), see :func:`htzoo.models.pixels.scale_pixels`.
         pixel_scale: factor on the scaled pixels.
-        input_dropout: dropout probability on the LSTM's input, one mask for all frames of a clip.
+        input_dropout: dropout probability on the recurrent layer's input, one mask for all frames of a clip.
         dropout: dropout probability between layers and before the classifier.
 
     Raises:
         ValueError: a format does not fit the sizes, or a name is unknown.
+        FileNotFoundError: the weights of the CNN are not there.
     """
 
     def __init__(
@@ -43,42 +56,72 @@ class VideoClassifier(nn.Module):
         frame_size: Sequence[int] = (120, 160, 3),
         hidden_size: int = 256,
         num_layers: int = 1,
+        cell: Literal["LSTM", "GRU", "RNN"] = "LSTM",
+        bias: bool = True,
         input_format: Mapping[str, Any] | None = None,
         hidden_format: Mapping[str, Any] | None = None,
+        joint_format: Mapping[str, Any] | None = None,
         backbone: str | None = None,
-        backbone_pretrained: bool = False,
+        backbone_weights: str | None = None,
+        backbone_frozen: bool = False,
+        feature_mode: FeatureMode = "plain",
         pixels: PixelScaling = "standardized",
         pixel_scale: float = 1.0,
         input_dropout: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if cell not in CELLS:
+            raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
         self.classes = tuple(classes)
         self.frame_size = tuple(frame_size)
         self.pixels: PixelScaling = pixels
         self.pixel_scale = pixel_scale
+        self.feature_mode: FeatureMode = feature_mode
         self.input_dropout = input_dropout
         self.backbone: nn.Module | None = None
         features = math.prod(self.frame_size)
         if backbone is not None:
             from htzoo.models.backbone import Backbone  # timm takes seconds to import, and raw pixels do without it
 
-            self.backbone = Backbone(backbone, backbone_pretrained)
+            self.backbone = Backbone(backbone, backbone_weights, backbone_frozen)
             features = self.backbone.num_features
-        self.lstm = LSTM(
-            features,
+        self.recurrent = CELLS[cell](
+            features * (2 if feature_mode == "both" else 1),
             hidden_size,
             num_layers,
+            bias=bias,
             batch_first=True,
             dropout=dropout,
             input_format=_format("input_format", input_format),
             hidden_format=_format("hidden_format", hidden_format),
+            joint_format=_format("joint_format", joint_format),
         )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(hidden_size, len(self.classes))
 
+    @property
+    def features_are_fixed(self) -> bool:
+        """Whether a clip's features never change while the model is trained: they come from a frozen CNN."""
+        return self.backbone is not None and bool(self.backbone.frozen)
+
     def forward(self, video: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits (batch, classes).
+
+        Args:
+            video: clips (batch, time, channels, height, width), pixels 0 to 255.
+            lengths: frames of every clip (batch,), the rest being padding; all frames when None.
+
+        Raises:
+            ValueError: the frames have another size than the model was built for.
+        """
+        return self.classify_features(self.features(video, lengths), lengths)
+
+    def features(self, video: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features (batch, time, size) of every frame: the scaled pixels, or what the CNN makes of them.
+
+        A frozen CNN reads one clip at a time and no padding, so that a clip's features do not depend, not even in the
+        last bit, on the clips beside it.
 
         Args:
             video: clips (batch, time, channels, height, width), pixels 0 to 255.
@@ -93,22 +136,40 @@ class VideoClassifier(nn.Module):
                 f"video has shape {tuple(video.shape)}: give (batch, time, {channels}, {height}, {width}), "
                 "the frame size that the model was built for"
             )
-        if lengths is not None and bool((lengths == video.shape[1]).all()):
-            lengths = None
         if self.backbone is None:
-            features = scale_pixels(video, lengths, self.pixels, self.pixel_scale)
-        else:
-            features = self.backbone(video.flatten(0, 1)).unflatten(0, video.shape[:2])
+            return scale_pixels(video, _unless_full(lengths, video.shape[1]), self.pixels, self.pixel_scale)
+        if not self.features_are_fixed:
+            features: Tensor = self.backbone(video.flatten(0, 1)).unflatten(0, video.shape[:2])
+            return features
+        with torch.no_grad():
+            counts = [video.shape[1]] * len(video) if lengths is None else lengths.tolist()
+            clips = [self.backbone(clip[:count]) for clip, count in zip(video, counts, strict=True)]
+            return nn.utils.rnn.pad_sequence(clips, batch_first=True)
+
+    def classify_features(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Logits (batch, classes) from what :meth:`features` returns.
+
+        Args:
+            features: (batch, time, size).
+            lengths: frames of every clip (batch,), the rest being padding; all frames when None.
+        """
+        lengths = _unless_full(lengths, features.shape[1])
+        features = with_motion(features.to(self.classifier.weight.dtype), self.feature_mode)
         if self.training and self.input_dropout:
             mask = nn.functional.dropout(torch.ones_like(features[:, :1]), self.input_dropout)
             features = features * mask
-        features = features.to(self.classifier.weight.dtype)
         sequence: Tensor | PackedSequence = features
         if lengths is not None:
             sequence = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        _, (h_n, _) = self.lstm(sequence)
+        _, state = self.recurrent(sequence)
+        h_n: Tensor = state[0] if isinstance(state, tuple) else state
         logits: Tensor = self.classifier(self.dropout(h_n[-1]))
         return logits
+
+
+def _unless_full(lengths: Tensor | None, time: int) -> Tensor | None:
+    """None where no clip is padded: sequences of one length need no packing."""
+    return None if lengths is None or bool((lengths == time).all()) else lengths
 
 
 def _format(name: str, values: Mapping[str, Any] | None) -> Format | None:

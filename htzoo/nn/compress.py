@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from htzoo.formats import Format
 from htzoo.nn.gru import GRU
 from htzoo.nn.linear import Linear
 from htzoo.nn.lstm import LSTM
+from htzoo.nn.recurrent import Recurrent
 from htzoo.nn.rnn import RNN
 from htzoo.nn.weight import Weight
 
@@ -21,67 +23,91 @@ class _Twin(NamedTuple):
     Args:
         layer: class in :mod:`htzoo.nn`.
         options: arguments that both classes have, ``bias`` apart; PyTorch's layer has them as attributes.
-        formats: the arguments that take the format, and the hidden format where the layer has one.
     """
 
-    layer: type[nn.Module]
+    layer: Callable[..., Linear | Recurrent]
     options: tuple[str, ...]
-    formats: tuple[str, ...]
 
 
 _OPTIONS = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
-_FORMATS = ("input_format", "hidden_format")
 _TWINS: dict[type[nn.Module], _Twin] = {
-    nn.Linear: _Twin(Linear, ("in_features", "out_features"), ("format",)),
-    nn.RNN: _Twin(RNN, (*_OPTIONS, "nonlinearity"), _FORMATS),
-    nn.GRU: _Twin(GRU, _OPTIONS, _FORMATS),
-    nn.LSTM: _Twin(LSTM, _OPTIONS, _FORMATS),
+    nn.Linear: _Twin(Linear, ("in_features", "out_features")),
+    nn.RNN: _Twin(RNN, (*_OPTIONS, "nonlinearity")),
+    nn.GRU: _Twin(GRU, _OPTIONS),
+    nn.LSTM: _Twin(LSTM, _OPTIONS),
 }
 
 
 @torch.no_grad()
-def compress(module: nn.Module, format: Format, *, hidden_format: Format | None = None) -> nn.Module:
+def compress(
+    module: nn.Module,
+    format: Format | None = None,
+    *,
+    input_format: Format | None = None,
+    hidden_format: Format | None = None,
+    joint_format: Format | None = None,
+) -> Linear | Recurrent:
     """The tensorized twin that is closest to a trained layer.
 
     Every weight is decomposed by :meth:`htzoo.nn.Weight.set_dense`, and keeps its relative error:
-    ``compress(lstm, format).weight_ih_l0.error``. Where the ranks allow it the outputs are equal.
+    ``compress(lstm, format).weight_ih_l0.error``. Where the ranks allow it the outputs are equal. A weight without a
+    format stays dense, bit by bit, so ``compress(lstm)`` alone is the same layer as one of :mod:`htzoo.nn`.
+
+    To start from the state dict of a PyTorch layer, load it into one first::
+
+        dense = torch.nn.LSTM(57600, 256)
+        dense.load_state_dict(state)
+        small = htzoo.compress(dense, HierarchicalTucker((8, 10, 10, 9, 8), (4, 4, 2, 4, 2), 4, 5))
 
     Args:
-        module: a layer of :mod:`torch.nn`; it stays as it is.
-        format: format of the weight of a linear layer, or of a recurrent layer's first input-to-hidden weight.
-        hidden_format: format of a recurrent layer's hidden-to-hidden weights; None leaves them dense.
+        module: a linear or recurrent layer of :mod:`torch.nn` or :mod:`htzoo.nn`, whose weights are rebuilt first; it
+            stays as it is.
+        format: format of a linear layer's weight; for a recurrent layer another word for ``input_format``.
+        input_format: format of a recurrent layer's first input-to-hidden weight; those above stay dense.
+        hidden_format: format of a recurrent layer's hidden-to-hidden weights.
+        joint_format: format of ``[W U]``, the two weights of a recurrent layer's first layer side by side, instead of
+            all others. The layers above stay dense.
 
     Returns:
         The layer of :mod:`htzoo.nn`, with the module's dtype, device and mode (training or evaluation).
 
     Raises:
-        ValueError: the layer has no twin, or a format does not fit its sizes.
+        ValueError: the layer has no twin, a format does not fit its sizes, or formats exclude each other.
     """
-    twin = _TWINS.get(type(module))
+    dense = module.to_dense() if isinstance(module, Linear | Recurrent) else module
+    twin = _TWINS.get(type(dense))
     if twin is None:
-        known = ", ".join(f"torch.nn.{cls.__name__}" for cls in _TWINS)
-        raise ValueError(f"module is a {type(module).__name__}: give one of {known}")
-    if getattr(module, "proj_size", 0):
-        raise ValueError(f"module has proj_size {module.proj_size}: give a layer without projection")
-    if hidden_format is not None and len(twin.formats) == 1:
-        raise ValueError(f"hidden_format is given, but a {type(module).__name__} has no hidden weight: leave it out")
-    parameters = dict(module.named_parameters())
+        known = ", ".join(cls.__name__ for cls in _TWINS)
+        raise ValueError(f"module is a {type(module).__name__}: give one of {known} of torch.nn or htzoo.nn")
+    if getattr(dense, "proj_size", 0):
+        raise ValueError(f"module has proj_size {dense.proj_size}: give a layer without projection")
+    if format is not None and input_format is not None:
+        raise ValueError("format and input_format are both given, and mean the same weight: leave one out")
+    formats = {"input_format": input_format, "hidden_format": hidden_format, "joint_format": joint_format}
+    if isinstance(dense, nn.Linear):
+        for name, value in formats.items():
+            if value is not None:
+                raise ValueError(f"{name} is given, but a Linear has one weight: give its format as format")
+        formats = {"format": format}
+    elif format is not None:
+        formats["input_format"] = format
+    parameters = dict(dense.named_parameters())
     some = next(iter(parameters.values()))
     layer = twin.layer(
-        **{name: getattr(module, name) for name in twin.options},
+        **{name: getattr(dense, name) for name in twin.options},
         bias=any(name.startswith("bias") for name in parameters),
-        **dict(zip(twin.formats, (format, hidden_format))),
+        **formats,
         device=some.device,
         dtype=some.dtype,
     )
+    for name, weight in layer.named_children():
+        assert isinstance(weight, Weight)
+        parts = [name] if name in parameters else [name.replace("weight", f"weight_{part}") for part in ("ih", "hh")]
+        weight.set_dense(torch.cat([parameters[part] for part in parts], 1))
     for name, parameter in parameters.items():
-        if name.startswith("weight"):
-            weight = layer.get_submodule(name)
-            assert isinstance(weight, Weight)
-            weight.set_dense(parameter)
-        elif name.startswith("bias_hh"):
+        if name.startswith("bias_hh"):
             _add_hidden_bias(layer, name.removeprefix("bias_hh_"), parameter)
-        else:
+        elif name.startswith("bias"):
             layer.get_parameter(name.replace("bias_ih", "bias")).copy_(parameter)
     return layer.train(module.training)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from htzoo.nn.recurrence import Cell, State
+from htzoo.nn.recurrence import Cell, Partial, State
 from htzoo.nn.recurrent import Recurrent
 
 aten = torch.ops.aten
@@ -18,26 +16,23 @@ class _GRUCell(Cell):
     gates = 3
     states = 1
 
-    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, tuple[Tensor, ...]]:
+    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         (h,) = state
-        x_r, x_z, x_n = x_part.chunk(3, -1)
-        h_r, h_z, h_n = h_part.chunk(3, -1)
-        r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
-        n = (x_n + r * h_n).tanh()
-        return (n + z * (h - n),), (r, z, n, h_n)
+        size = h.shape[-1]
+        r_z = (x_part[:, : 2 * size] + h_part[:, : 2 * size]).sigmoid()
+        r, z = r_z.chunk(2, -1)
+        h_n = h_part[:, 2 * size :]
+        n = torch.addcmul(x_part[:, 2 * size :], r, h_n).tanh()
+        return (torch.addcmul(n, z, h - n),), (r_z, n, h_n)
 
-    def factors(self, saved: Sequence[Tensor], before: State, after: State) -> tuple[Tensor, ...]:
-        r, z, n, h_n = saved
-        of_n = aten.tanh_backward(1 - z, n)
-        of_z = aten.sigmoid_backward(before[0] - n, z)
-        of_r = aten.sigmoid_backward(of_n * h_n, r)
-        return torch.cat((of_r, of_z, of_n), -1), torch.cat((of_r, of_z, of_n * r), -1), z
-
-    def step_back(self, factors: Sequence[Tensor], gradient: State) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
-        x_gates, h_gates, z = factors
+    def step_back(self, saved: State, before: State, gradient: State) -> tuple[Tensor, Tensor, Partial]:
+        r_z, n, h_n = saved
+        r, z = r_z.chunk(2, -1)
         (d_h,) = gradient
-        tripled = d_h.repeat(1, 3)
-        return x_gates * tripled, h_gates * tripled, (d_h * z,)
+        d_n = aten.tanh_backward(d_h * (1 - z), n)
+        d_z = aten.sigmoid_backward(d_h * (before[0] - n), z)
+        d_r = aten.sigmoid_backward(d_n * h_n, r)
+        return torch.cat((d_r, d_z, d_n), -1), torch.cat((d_r, d_z, d_n * r), -1), (d_h * z,)
 
 
 class GRU(Recurrent):

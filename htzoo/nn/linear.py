@@ -51,10 +51,8 @@ class Linear(nn.Module):
         """``x @ W.T + b`` for ``x`` of shape (..., in_features).
 
         Raises:
-            ValueError: the last axis has another size.
+            ValueError: the last axis has another size, or ``x`` another type than the parameters.
         """
-        if x.dim() == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"input has shape {tuple(x.shape)}: give a last axis of {self.in_features:,} features")
         y: Tensor = self.weight(x)
         return y if self.bias is None else y + self.bias
 

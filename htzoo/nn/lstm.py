@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from htzoo.nn.recurrence import Cell, State
+from htzoo.nn.recurrence import Cell, Partial, State
 from htzoo.nn.recurrent import Recurrent
 
 aten = torch.ops.aten
@@ -18,28 +16,29 @@ class _LSTMCell(Cell):
     gates = 4
     states = 2
 
-    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, tuple[Tensor, ...]]:
-        i, f, g, o = (x_part + h_part).chunk(4, -1)
-        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
-        c = f * state[1] + i * g
-        return (o * c.tanh(), c), (i, f, g, o)
+    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
+        gates = x_part + h_part
+        size = gates.shape[-1] // 4
+        i_f = gates[:, : 2 * size].sigmoid()
+        g = gates[:, 2 * size : 3 * size].tanh()
+        o = gates[:, 3 * size :].sigmoid()
+        i, f = i_f.chunk(2, -1)
+        c = torch.addcmul(f * state[1], i, g)
+        tanh_c = c.tanh()
+        return (o * tanh_c, c), (i_f, g, o, tanh_c)
 
-    def factors(self, saved: Sequence[Tensor], before: State, after: State) -> tuple[Tensor, ...]:
-        i, f, g, o = saved
-        tanh_c = after[1].tanh()
-        gates = (
-            aten.sigmoid_backward(g, i),
-            aten.sigmoid_backward(before[1], f),
-            aten.tanh_backward(i, g),
-            aten.sigmoid_backward(tanh_c, o),
-        )
-        return torch.cat(gates, -1), aten.tanh_backward(o, tanh_c), f
-
-    def step_back(self, factors: Sequence[Tensor], gradient: State) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
-        gates, of_h, f = factors
+    def step_back(self, saved: State, before: State, gradient: State) -> tuple[Tensor, Tensor, Partial]:
+        i_f, g, o, tanh_c = saved
+        i, f = i_f.chunk(2, -1)
         d_h, d_c = gradient
-        d_c = torch.addcmul(d_c, d_h, of_h)
-        d_gates = gates * torch.cat((d_c, d_c, d_c, d_h), -1)
+        d_c = torch.addcmul(d_c, d_h, aten.tanh_backward(o, tanh_c))
+        gates = (
+            aten.sigmoid_backward(d_c * g, i),
+            aten.sigmoid_backward(d_c * before[1], f),
+            aten.tanh_backward(d_c * i, g),
+            aten.sigmoid_backward(d_h * tanh_c, o),
+        )
+        d_gates = torch.cat(gates, -1)
         return d_gates, d_gates, (None, d_c * f)
 
 

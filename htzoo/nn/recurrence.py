@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from htzoo.nn.weight import Prepared
 
 State = tuple[Tensor, ...]
+Partial = tuple[Tensor | None, ...]
 
 
 class Cell(ABC):
@@ -26,16 +28,12 @@ class Cell(ABC):
     states: int
 
     @abstractmethod
-    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, tuple[Tensor, ...]]:
-        """The next state, and the tensors that :meth:`factors` needs. Differentiable."""
+    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
+        """The next state, and the tensors that :meth:`step_back` needs. Differentiable."""
 
     @abstractmethod
-    def factors(self, saved: Sequence[Tensor], before: State, after: State) -> tuple[Tensor, ...]:
-        """What :meth:`step_back` multiplies with: local derivatives, of all steps at once (frames as rows)."""
-
-    @abstractmethod
-    def step_back(self, factors: Sequence[Tensor], gradient: State) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
-        """Gradients of ``x_part``, ``h_part`` and the state before, from that of the state after.
+    def step_back(self, saved: State, before: State, gradient: State) -> tuple[Tensor, Tensor, Partial]:
+        """Gradients of ``x_part``, ``h_part`` and the state ``before``, from that of the state after.
 
         The state's do not count what goes through ``h_part``; None stands for zero.
         """
@@ -70,7 +68,7 @@ def recur(
     with _full_precision(x_parts):
         if not wanted or torch.compiler.is_compiling():  # an export has no backward
             outputs, last, _ = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
-            return torch.cat([step[0] for step in outputs]), last
+            return torch.cat(outputs), last
         constants = (cell, batch_sizes, product.chain, product.padding, reverse)
         results = _Recurrence.apply(constants, *inputs)
     return results[0], results[1:]
@@ -103,6 +101,14 @@ def walk(step: Callable[[int, State], State], batch_sizes: list[int], state: Sta
     return tuple(torch.cat(values) for values in zip(*reversed(ended)))
 
 
+class _Step(NamedTuple):
+    """What the backward of one step needs: the state before, and what cell and product saved."""
+
+    before: State
+    saved: State
+    product_saved: Sequence[Tensor]
+
+
 def _run(
     cell: Cell,
     x_parts: Tensor,
@@ -111,22 +117,21 @@ def _run(
     product: Prepared,
     hidden_bias: Tensor | None,
     reverse: bool,
-    keep: bool = False,
-) -> tuple[list[State], State, list[tuple[Tensor, ...]]]:
-    """The state after every step in the order of time, the last state, and where wanted what the backward needs."""
-    steps = torch.split(x_parts, batch_sizes)
-    outputs: list[State] = [()] * len(steps)
-    kept: list[tuple[Tensor, ...]] = [()] * len(steps)
+) -> tuple[list[Tensor], State, list[_Step]]:
+    """The hidden state after every step in the order of time, the last state, and what the backward needs."""
+    x_steps = torch.split(x_parts, batch_sizes)
+    outputs = list(x_steps)
+    steps = [_Step((), (), [])] * len(x_steps)
 
     def step(t: int, state: State) -> State:
-        h_part = product(state[0].to(product.matrices[0].dtype)).to(x_parts.dtype)
-        outputs[t], saved = cell.step(steps[t], h_part if hidden_bias is None else h_part + hidden_bias, state)
-        if keep:
-            kept[t] = saved
-        return outputs[t]
+        h_part, product_saved = product.forward(state[0].to(product.matrices[0].dtype))
+        h_part = h_part.to(x_parts.dtype)
+        after, saved = cell.step(x_steps[t], h_part if hidden_bias is None else h_part + hidden_bias, state)
+        outputs[t], steps[t] = after[0], _Step(state, saved, product_saved)
+        return after
 
     last = walk(step, batch_sizes, state, reverse)
-    return outputs, last, kept
+    return outputs, last, steps
 
 
 class _Recurrence(torch.autograd.Function):
@@ -141,20 +146,18 @@ class _Recurrence(torch.autograd.Function):
         """Outputs, and the last state. ``rest`` is the initial state, then the matrices of the hidden weight."""
         cell, batch_sizes, chain, padding, reverse = constants
         state, product = rest[: cell.states], Prepared(chain, rest[cell.states :], padding)
-        outputs, last, kept = _run(cell, x_parts, batch_sizes, state, product, bias, reverse, keep=True)
-        states = [torch.cat(values) for values in zip(*outputs)]
-        saved = [torch.cat(values) for values in zip(*kept)]
+        outputs, last, steps = _run(cell, x_parts, batch_sizes, state, product, bias, reverse)
         ctx.constants = constants
-        ctx.save_for_backward(x_parts, bias, *rest, *states, *saved)
-        return states[0], *last
+        ctx.counts = [[len(tensors) for tensors in step] for step in steps]
+        ctx.save_for_backward(x_parts, bias, *rest, *(tensor for step in steps for part in step for tensor in part))
+        return torch.cat(outputs), *last
 
     @staticmethod
     def backward(ctx: Any, d_outputs: Tensor, *d_last: Tensor) -> Any:
         """Gradients of all tensors given to :meth:`forward`."""
         cell, batch_sizes, chain, padding, reverse = ctx.constants
-        tensors = ctx.saved_tensors  # once: activation checkpointing computes them at this call
-        count = len(ctx.needs_input_grad) - 1
-        inputs, kept = tensors[:count], tensors[count:]
+        tensors = iter(ctx.saved_tensors)  # once: activation checkpointing computes them at this call
+        inputs = [next(tensors) for _ in ctx.needs_input_grad[1:]]
         x_parts, bias, *rest = inputs
         product = Prepared(chain, tuple(rest[cell.states :]), padding)
         with _full_precision(x_parts):
@@ -162,29 +165,39 @@ class _Recurrence(torch.autograd.Function):
                 # The gradient itself will be differentiated. What the forward kept has no graph, so the plain steps
                 # run again under autograd: slower, but right for every order.
                 return _differentiable(ctx, inputs, (d_outputs, *d_last))
-            state = tuple(rest[: cell.states])
-            after, saved = kept[: cell.states], kept[cell.states :]
-            before = _before(batch_sizes, state, after, reverse)
-            factors = [torch.split(factor, batch_sizes) for factor in cell.factors(saved, before, after)]
+            steps = [_Step(*(tuple(islice(tensors, n)) for n in counts)) for counts in ctx.counts]
             d_steps = torch.split(d_outputs, batch_sizes)
-            d_x: list[Tensor] = [d_outputs] * len(batch_sizes)
-            d_h = list(d_x)
+            d_x = list(d_steps)
+            d_h = list(d_steps)
+            totals: list[Tensor] | None = None
             dtype = product.matrices[0].dtype
+            wanted = any(ctx.needs_input_grad[3 + cell.states :])
+            # A single large matrix gets its gradient from one product over all steps, the small ones of a chain a part
+            # at every step, while all that they need is in the cache.
+            gathered = wanted and len(chain.links) == 1
 
             def step_back(t: int, d_state: State) -> State:
-                d_state = (d_state[0] + d_steps[t], *d_state[1:])
-                d_x[t], d_h[t], d_before = cell.step_back([factor[t] for factor in factors], d_state)
-                d_hidden = product.transposed(d_h[t].to(dtype)).to(d_x[t].dtype)
+                nonlocal totals
+                before, saved, product_saved = steps[t]
+                d_x[t], d_h[t], d_before = cell.step_back(saved, before, (d_state[0] + d_steps[t], *d_state[1:]))
+                d_part = d_h[t].to(dtype)
+                if gathered or not wanted:
+                    d_hidden = product.backward_to_input(d_part)
+                else:
+                    d_hidden, totals = product.backward(before[0].to(dtype), d_part, product_saved, totals)
+                d_hidden = d_hidden.to(d_x[t].dtype)
                 direct = d_before[0]
                 return (d_hidden if direct is None else d_hidden + direct, *(d for d in d_before[1:] if d is not None))
 
             d_state = walk(step_back, batch_sizes, d_last, not reverse)
             d_x_parts = torch.cat(d_x)
-            d_h_parts = d_x_parts if d_h[0] is d_x[0] else torch.cat(d_h)
-            d_matrices: Sequence[Tensor | None] = [None] * len(product.matrices)
-            if any(ctx.needs_input_grad[3 + cell.states :]):
-                d_matrices = product.matrix_gradients(before[0].to(dtype), d_h_parts.to(dtype))
-            return None, d_x_parts, None if bias is None else d_h_parts.sum(0), *d_state, *d_matrices
+            d_bias = None if bias is None else torch.cat(d_h).sum(0)
+            d_matrices: Sequence[Tensor | None] = totals or [None] * len(product.matrices)
+            if gathered:
+                d_h_parts = d_x_parts if d_h[0] is d_x[0] else torch.cat(d_h)
+                hidden = torch.cat([step.before[0] for step in steps])
+                d_matrices = product.backward_to_matrices(hidden.to(dtype), d_h_parts.to(dtype))
+            return None, d_x_parts, d_bias, *d_state, *d_matrices
 
 
 def _differentiable(ctx: Any, inputs: Sequence[Tensor | None], d_results: State) -> tuple[Tensor | None, ...]:
@@ -197,22 +210,9 @@ def _differentiable(ctx: Any, inputs: Sequence[Tensor | None], d_results: State)
     assert x_parts is not None
     outputs, last, _ = _run(cell, x_parts, batch_sizes, tuple(tensors[: cell.states]), product, bias, reverse)
     wanted = [value for value, needed in zip(aliases, ctx.needs_input_grad[1:]) if value is not None and needed]
-    results = (torch.cat([step[0] for step in outputs]), *last)
+    results = (torch.cat(outputs), *last)
     found = iter(torch.autograd.grad(results, wanted, d_results, create_graph=True, allow_unused=True))
     return None, *(next(found) if needed else None for needed in ctx.needs_input_grad[1:])
-
-
-def _before(batch_sizes: list[int], state: State, after: Sequence[Tensor], reverse: bool) -> State:
-    """The state before every step (rows, hidden), from the initial state and that after every step."""
-    steps = list(zip(*(torch.split(values, batch_sizes) for values in after)))
-    before = list(steps)
-
-    def record(t: int, state: State) -> State:
-        before[t] = state
-        return steps[t]
-
-    walk(record, batch_sizes, state, reverse)
-    return tuple(torch.cat(values) for values in zip(*before))
 
 
 def _full_precision(like: Tensor) -> AbstractContextManager[Any]:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from htzoo.formats import Dense, Format
 from htzoo.nn.recurrence import Cell, State, recur
 from htzoo.nn.sequence import Rows, pack, unpack
-from htzoo.nn.weight import Weight
+from htzoo.nn.weight import Weight, check_dtype
 
 
 class Recurrent(nn.Module):
@@ -139,11 +139,7 @@ class Recurrent(nn.Module):
         """Outputs and last state of all layers, of an input of any kind."""
         rows = pack(x, self.input_size, self.batch_first)
         parameter = next(self.parameters())
-        if rows.data.dtype != parameter.dtype and not torch.is_autocast_enabled(rows.data.device.type):
-            raise ValueError(
-                f"input is {rows.data.dtype}, but the layer's parameters are {parameter.dtype}: "
-                "convert one of them, or run under torch.autocast"
-            )
+        check_dtype("input", rows.data, parameter)
         initial = self._initial(rows, state, parameter)
         data = inputs = rows.data
         outputs: list[Tensor] = []
@@ -176,8 +172,13 @@ class Recurrent(nn.Module):
         for name, value in zip(("h_0", "c_0"), state):
             if value.shape != expected:
                 raise ValueError(f"{name} has shape {tuple(value.shape)}: give one of shape {tuple(expected)}")
+            check_dtype(name, value, parameter)
         batched = [value.unsqueeze(1) if rows.unbatched else value for value in state]
         return tuple(rows.sort(value.to(parameter.dtype)) for value in batched)
+
+    def to_dense(self) -> nn.RNNBase:
+        """PyTorch's layer with the rebuilt weights, which gives equal outputs."""
+        return self._to_twin()
 
     @torch.no_grad()
     def _to_twin(self, **options: object) -> nn.RNNBase:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from htzoo.formats import Format
-from htzoo.nn.recurrence import Cell, State
+from htzoo.nn.recurrence import Cell, Partial, State
 from htzoo.nn.recurrent import Recurrent
 
 aten = torch.ops.aten
@@ -19,23 +17,23 @@ class _TanhCell(Cell):
     gates = 1
     states = 1
 
-    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, tuple[Tensor, ...]]:
-        return ((x_part + h_part).tanh(),), ()
+    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
+        h = (x_part + h_part).tanh()
+        return (h,), (h,)
 
-    def factors(self, saved: Sequence[Tensor], before: State, after: State) -> tuple[Tensor, ...]:
-        return (aten.tanh_backward(torch.ones_like(after[0]), after[0]),)
-
-    def step_back(self, factors: Sequence[Tensor], gradient: State) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:
-        d_gate = gradient[0] * factors[0]
+    def step_back(self, saved: State, before: State, gradient: State) -> tuple[Tensor, Tensor, Partial]:
+        d_gate = aten.tanh_backward(gradient[0], saved[0])
         return d_gate, d_gate, (None,)
 
 
 class _ReLUCell(_TanhCell):
-    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, tuple[Tensor, ...]]:
-        return ((x_part + h_part).relu(),), ()
+    def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
+        h = (x_part + h_part).relu()
+        return (h,), (h,)
 
-    def factors(self, saved: Sequence[Tensor], before: State, after: State) -> tuple[Tensor, ...]:
-        return ((after[0] > 0).to(after[0].dtype),)
+    def step_back(self, saved: State, before: State, gradient: State) -> tuple[Tensor, Tensor, Partial]:
+        d_gate = aten.threshold_backward(gradient[0], saved[0], 0)
+        return d_gate, d_gate, (None,)
 
 
 _CELLS: dict[str, Cell] = {"tanh": _TanhCell(), "relu": _ReLUCell()}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
+from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.columns import columns_of
 from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
 from htzoo.formats.merge import to_dense
-from htzoo.formats.multiply import Chain, chain_of
+from htzoo.formats.multiply import backward, backward_to_input, forward, product
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,49 @@ class Prepared:
 
     def __call__(self, x: Tensor) -> Tensor:
         """``x @ W.T`` for ``x`` of shape (rows, in_features)."""
-        return self.chain.apply(self.matrices, self._pad(x))
+        return product(self.chain, self.matrices, self._pad(x))
 
-    def transposed(self, y: Tensor) -> Tensor:
-        """``y @ W`` for ``y`` of shape (rows, out_features)."""
-        x = self.chain.apply_transposed(self.matrices, y)
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """``x @ W.T``, and what :meth:`backward` shall find."""
+        return forward(self.chain, self.matrices, self._pad(x))
+
+    def backward(
+        self, x: Tensor, d_y: Tensor, saved: Sequence[Tensor], totals: list[Tensor] | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Gradient of ``x`` from that of the outputs, and the gradients of the matrices added to ``totals``."""
+        x = self._pad(x)
+        d_x, totals = backward(self.chain, self.matrices, x, d_y, saved, input_gradient=True, totals=totals)
+        assert d_x is not None
+        return self._unpad(d_x), totals
+
+    def backward_to_matrices(self, x: Tensor, d_y: Tensor) -> list[Tensor]:
+        """Gradients of the matrices alone."""
+        return backward(self.chain, self.matrices, self._pad(x), d_y, (), input_gradient=False)[1]
+
+    def backward_to_input(self, d_y: Tensor) -> Tensor:
+        """Gradient of the inputs alone: ``d_y @ W``."""
+        return self._unpad(backward_to_input(self.chain, self.matrices, d_y))
+
+    def _unpad(self, x: Tensor) -> Tensor:
         return x[:, self.padding[0] : x.shape[1] - self.padding[1]]
-
-    def matrix_gradients(self, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Gradients of the matrices, from inputs ``x`` and the gradient ``y`` of the outputs."""
-        return self.chain.matrix_gradients(self.matrices, self._pad(x), y)
 
     def _pad(self, x: Tensor) -> Tensor:
         return nn.functional.pad(x, self.padding) if any(self.padding) else x
+
+
+def check_dtype(name: str, value: Tensor, parameter: Tensor) -> None:
+    """Refuse what is not of the parameters' type, unless autocast converts it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    autocast = torch.is_autocast_enabled(value.device.type)
+    if value.dtype != parameter.dtype and not (autocast and value.is_floating_point()):
+        raise ValueError(
+            f"{name} is {value.dtype}, but the layer's parameters are {parameter.dtype}: "
+            f"convert with {name}.to({parameter.dtype})"
+            + (", or run under torch.autocast" if value.is_floating_point() else "")
+        )
 
 
 class Weight(nn.Module):
@@ -148,10 +180,18 @@ class Weight(nn.Module):
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # the search for a plan cannot be traced
     def forward(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
-        """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` are."""
+        """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` are.
+
+        Raises:
+            ValueError: ``x`` has another last axis, or another type than the cores.
+        """
+        first, last = columns or (0, self.network.in_features)
+        if x.dim() == 0 or x.shape[-1] != last - first:
+            raise ValueError(f"input has shape {tuple(x.shape)}: give a last axis of {last - first:,} features")
+        check_dtype("input", x, self.cores[0])
         flat = x.reshape(-1, x.shape[-1])
         product = self.prepare(flat.shape[0], input_gradient=x.requires_grad, columns=columns)
-        return product(flat).reshape(*x.shape[:-1], self.network.out_features)
+        return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.network.out_features)
 
     def extra_repr(self) -> str:
         """Shown when the module is printed."""

@@ -114,6 +114,7 @@ class RunReport(pl.Callback):
                 versions=_versions(),
                 machine=_machine(trainer),
                 pictures=tuple(pictures),
+                checkpoint=Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
             ),
             folder / "summary.md",
         )
@@ -174,12 +175,18 @@ def _counts(pl_module: pl.LightningModule) -> tuple[dict[str, int], dict[str, in
 
 
 def _splits(data: VideoDataModule) -> dict[str, str]:
-    groups: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    for clip in data.clips:
-        groups[data.split_of(clip)].append(clip.group)
-    return {
-        split: f"{len(found):,} clips, groups {min(found)} to {max(found)}" for split, found in groups.items() if found
-    }
+    """In words, what the clips were split into."""
+    rule = data.split if data.folds == 1 else f"{data.split}, fold {data.fold} of {data.folds}"
+    words = {}
+    for part in ("train", "val", "test"):
+        clips = [clip for clip, of_clip in zip(data.clips, data.parts, strict=True) if of_clip == part]
+        groups = sorted({clip.group for clip in clips} - {""})
+        named = f", {len(groups)} groups" if groups else ""
+        if groups and all(map(str.isdigit, groups)) and int(groups[-1]) - int(groups[0]) == len(groups) - 1:
+            named = f", groups {int(groups[0])} to {int(groups[-1])}"
+        if clips:
+            words[part] = f"{len(clips):,} clips{named} (split {rule})"
+    return words
 
 
 def _best_epoch(metrics: Path) -> tuple[int | None, float | None]:

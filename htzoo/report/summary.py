@@ -1,7 +1,8 @@
 """The summary of a run: what a person wants to know of it, on one page of Markdown."""
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from htzoo.files import replacing
@@ -9,6 +10,7 @@ from htzoo.files import replacing
 _PARTS = {
     "input_to_hidden": "input to hidden",
     "hidden_to_hidden": "hidden to hidden",
+    "joint": "input and hidden to hidden, joint",
     "bias": "bias",
     "classifier": "classifier",
     "backbone": "backbone",
@@ -25,8 +27,8 @@ class RunSummary:
         command: the command line that repeats the run.
         epochs: epochs trained.
         train_seconds: seconds the training took.
-        parameters: part -> number of parameters; parts `input_to_hidden`, `hidden_to_hidden`, `bias`, `classifier`,
-            `backbone` and `total`.
+        parameters: part -> number of parameters; parts `input_to_hidden`, `hidden_to_hidden`, `joint`, `bias`,
+            `classifier`, `backbone` and `total`.
         dense_parameters: the same parts for the model with dense weights.
         seed: random seed, None if none was set.
         splits: what the clips were split into, in words: `{"train": "880 clips", "test": "220 clips, by group"}`.
@@ -40,6 +42,7 @@ class RunSummary:
         versions: package -> version.
         machine: what it ran on, in words.
         pictures: files beside the summary to show in it.
+        checkpoint: name of the file that was tested, None if there was none.
     """
 
     name: str
@@ -60,6 +63,7 @@ class RunSummary:
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: str = ""
     pictures: tuple[str, ...] = ("curves.png", "confusion.png")
+    checkpoint: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse figures that contradict one another, rather than print them side by side.
@@ -85,11 +89,11 @@ class RunSummary:
 
 
 def write_summary(summary: RunSummary, output: Path) -> None:
-    """Write the summary as Markdown, whole or not at all.
+    """Write the summary as Markdown, and beside it as JSON for programs; each whole or not at all.
 
     Args:
         summary: what to write.
-        output: the file, usually `summary.md` in the folder of the run; pictures are linked relative to it.
+        output: the Markdown file, usually `summary.md` in the folder of the run; pictures are linked relative to it.
 
     Raises:
         OSError: the file cannot be written.
@@ -97,6 +101,26 @@ def write_summary(summary: RunSummary, output: Path) -> None:
     text = "\n".join(_lines(summary)) + "\n"
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+    with replacing(output.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(asdict(summary), indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def read_summary(path: Path) -> RunSummary:
+    """Read the JSON that :func:`write_summary` wrote.
+
+    Args:
+        path: usually `summary.json` in the folder of the run.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no summary, or its figures contradict one another.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values["per_class"] = {name: (correct, total) for name, (correct, total) in values["per_class"].items()}
+        return RunSummary(**{**values, "pictures": tuple(values["pictures"])})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no summary of a run: test the checkpoint again") from error
 
 
 def _lines(summary: RunSummary) -> Iterator[str]:
@@ -134,12 +158,14 @@ def _headline(summary: RunSummary) -> str:
         text = f"**Validation accuracy {summary.val_accuracy:.3f}**; not tested"
     else:
         text = "**Trained; neither validated nor tested**"
-    ours, dense = summary.parameters["input_to_hidden"], summary.dense_parameters["input_to_hidden"]
+    part = "joint" if summary.parameters["joint"] else "input_to_hidden"
+    ours, dense = summary.parameters[part], summary.dense_parameters[part]
+    name = part.replace("_", "-")
     if ours == dense:
-        return f"{text}, with dense input-to-hidden weights."
+        return f"{text}, with dense {name} weights."
     whole = _ratio(summary.dense_parameters["total"], summary.parameters["total"])
     return (
-        f"{text}, with {ours:,} input-to-hidden parameters in place of {dense:,}: "
+        f"{text}, with {ours:,} {name} parameters in place of {dense:,}: "
         f"{_ratio(dense, ours)} fewer there, {whole} fewer in the whole model."
     )
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from htzoo.models import VideoClassifier
+from htzoo.tasks.schedules import Schedule, make_schedule
 
 if TYPE_CHECKING:
     from htzoo.data.clips import Batch
@@ -27,18 +30,32 @@ class VideoClassification(pl.LightningModule):
 
     Args:
         optimizer: makes the optimiser from the parameters.
-        schedule: learning rate over the whole run. ``one_cycle`` rises over the first 30 % and falls to almost nothing
-            (:class:`torch.optim.lr_scheduler.OneCycleLR`, which moves momentum or beta_1 the other way), ``cosine``
-            only falls, ``constant`` stays.
+        schedule: learning rate over the whole run: ``one_cycle``, ``cosine``, ``constant``, ``inverse_time`` (divided
+            by 1 + decay * step) or ``steps`` (times decay at every milestone), see
+            :func:`htzoo.tasks.schedules.make_schedule`.
+        decay: of ``inverse_time`` and ``steps``.
+        milestones: epochs, counted from 0, at which ``steps`` changes the rate.
         top_k: also report how often the class is among the k likeliest.
+        init_from: folder of a saved model, of the same shape, whose weights training starts from.
         model: arguments of :class:`~htzoo.models.VideoClassifier`.
+
+    Attributes:
+        metric: what is first asked about a model.
+        has_confusion: whether a clip has one class, so that there is a confusion matrix.
+        confusion: the confusion matrix (true, predicted) of the last test.
     """
+
+    metric: ClassVar[str] = "accuracy"
+    has_confusion: ClassVar[bool] = True
 
     def __init__(
         self,
         optimizer: OptimizerCallable = torch.optim.AdamW,
-        schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle",
+        schedule: Schedule = "one_cycle",
+        decay: float = 0.1,
+        milestones: Sequence[int] = (),
         top_k: int = 3,
+        init_from: str | None = None,
         **model: Any,
     ) -> None:
         super().__init__()
@@ -46,36 +63,72 @@ class VideoClassification(pl.LightningModule):
         self.save_hyperparameters(ignore=["optimizer"], logger=False)
         self.model = VideoClassifier(**model)
         self.optimizer = optimizer
-        self.schedule = schedule
+        self.schedule: Schedule = schedule
+        self.decay = decay
+        self.milestones = tuple(milestones)
+        self.top_k = top_k
+        self.init_from = init_from
         count = len(self.model.classes)
-        metrics = MetricCollection(
+        metrics = self.make_metrics(count)
+        self.train_metric = metrics[self.metric].clone()
+        # Lightning's own mean over processes rounds their numbers of clips; torchmetrics' does not.
+        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
+        self.val_metrics, self.test_metrics = metrics.clone("val/"), metrics.clone("test/")
+        self.test_confusion = MulticlassConfusionMatrix(count) if self.has_confusion else None
+        self.confusion: Tensor | None = None
+
+    def make_metrics(self, count: int) -> MetricCollection:
+        """What is measured on held-out clips of ``count`` classes; :attr:`metric` is among it."""
+        return MetricCollection(
             {
                 "accuracy": MulticlassAccuracy(count, average="micro"),
-                f"accuracy_top{top_k}": MulticlassAccuracy(count, average="micro", top_k=min(top_k, count)),
+                f"accuracy_top{self.top_k}": MulticlassAccuracy(count, average="micro", top_k=min(self.top_k, count)),
                 "accuracy_macro": MulticlassAccuracy(count, average="macro"),
             },
             compute_groups=False,  # torchmetrics would let top-k share top-1's counts where the first batch agrees
         )
-        self.train_accuracy = MulticlassAccuracy(count, average="micro")
-        # Lightning's own mean over processes rounds their numbers of clips; torchmetrics' does not.
-        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
-        self.val_metrics, self.test_metrics = metrics.clone("val/"), metrics.clone("test/")
-        self.test_confusion = MulticlassConfusionMatrix(count)
-        self.confusion: Tensor | None = None
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean loss of logits (batch, classes) and the labels of the clips."""
+        return nn.functional.cross_entropy(logits, labels)
+
+    def probability(self, logits: Tensor) -> Tensor:
+        """Class probabilities (batch, classes)."""
+        return logits.softmax(-1)
 
     def forward(self, video: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits (batch, classes), see :meth:`htzoo.models.VideoClassifier.forward`."""
         logits: Tensor = self.model(video, lengths)
         return logits
 
+    def on_fit_start(self) -> None:
+        """Take over the weights of a saved model, unless training goes on from a checkpoint.
+
+        Raises:
+            FileNotFoundError: there is no such model.
+            ValueError: its weights are of another shape.
+        """
+        if self.init_from is None or self.trainer.ckpt_path is not None:
+            return
+        path = Path(self.init_from) / "model.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"init_from is {self.init_from!r}, which holds no model.safetensors: save one there"
+            )
+        try:
+            self.model.load_state_dict(load_file(path, device=str(self.device)))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(f"init_from is {self.init_from!r}, a model of another shape: {reason}") from error
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        logits = self(batch["video"], batch["length"])
-        loss = nn.functional.cross_entropy(logits, batch["label"])
-        self.train_accuracy(logits, batch["label"])
+        logits = self._logits(batch)
+        loss = self.loss(logits, batch["label"])
+        self.train_metric(logits, batch["label"])
         size = len(logits)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
-        self.log("train/accuracy", self.train_accuracy, on_step=False, on_epoch=True, batch_size=size)
+        self.log(f"train/{self.metric}", self.train_metric, on_step=False, on_epoch=True, batch_size=size)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -85,20 +138,27 @@ class VideoClassification(pl.LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch of test clips."""
         logits = self._evaluate(batch, "test/loss", self.test_loss, self.test_metrics)
-        self.test_confusion.update(logits, batch["label"])
+        if self.test_confusion is not None:
+            self.test_confusion.update(logits, batch["label"])
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Class probabilities (batch, classes) and the positions (batch,) of the clips that they belong to."""
-        return {"index": batch["index"], "probability": self(batch["video"], batch["length"]).softmax(-1)}
+        return {"index": batch["index"], "probability": self.probability(self._logits(batch))}
 
     def on_test_epoch_end(self) -> None:
         """Keep the confusion matrix (true, predicted) of all processes, and start an empty one."""
-        self.confusion = self.test_confusion.compute()
-        self.test_confusion.reset()
+        if self.test_confusion is not None:
+            self.confusion = self.test_confusion.compute()
+            self.test_confusion.reset()
+
+    def _logits(self, batch: Batch) -> Tensor:
+        """Logits (clips, classes), the mean over the views of a clip."""
+        logits: Tensor = self(batch["video"], batch["length"])
+        return logits.reshape(len(batch["label"]), -1, logits.shape[-1]).mean(1)
 
     def _evaluate(self, batch: Batch, name: str, mean_loss: MeanMetric, metrics: MetricCollection) -> Tensor:
-        logits: Tensor = self(batch["video"], batch["length"])
-        loss = nn.functional.cross_entropy(logits, batch["label"])
+        logits = self._logits(batch)
+        loss = self.loss(logits, batch["label"])
         metrics.update(logits, batch["label"])
         mean_loss.update(loss, weight=len(logits))
         self.log(name, mean_loss, batch_size=len(logits))
@@ -107,21 +167,18 @@ class VideoClassification(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser, and a schedule stepped every batch."""
-        optimizer = self.optimizer(self.parameters())
+        optimizer = self.optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
         optimizer.register_load_state_dict_pre_hook(_keep_options)
-        if self.schedule == "constant":
+        scheduler = make_schedule(
+            optimizer,
+            self.schedule,
+            self.trainer.estimated_stepping_batches,
+            self.trainer.max_epochs,
+            self.decay,
+            self.milestones,
+        )
+        if scheduler is None:
             return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        if math.isinf(steps):
-            raise ValueError(
-                f"schedule is {self.schedule!r}, which needs an end: give max_epochs or max_steps, or schedule constant"
-            )
-        scheduler: LRScheduler
-        if self.schedule == "one_cycle":
-            rates = [group["lr"] for group in optimizer.param_groups]
-            scheduler = OneCycleLR(optimizer, max_lr=rates, total_steps=int(steps))
-        else:
-            scheduler = LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(step / steps, 1))) / 2)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

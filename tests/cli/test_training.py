@@ -35,7 +35,15 @@ def run(few_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
     folder, printed = run
-    names = {"checkpoints", "moving_digits_ht.yaml", "confusion.png", "curves.png", "metrics.csv", "summary.md"}
+    names = {
+        "checkpoints",
+        "moving_digits_ht.yaml",
+        "confusion.png",
+        "curves.png",
+        "metrics.csv",
+        "summary.json",
+        "summary.md",
+    }
     assert {path.name for path in folder.iterdir()} == names
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     lines = printed.splitlines()
@@ -214,7 +222,9 @@ def test_checkpoint_of_another_model_is_refused(run: tuple[Path, str], few_root:
     words += ["--data=tests.data.helpers.FewDigits", "--data.size=[12,16]", "--model.hidden_size=8"]
     words += ["--model.input_format={name: TensorTrain, in_modes: [4, 9, 16], out_modes: [2, 2, 2], rank: 1}"]
     result = htzoo_command(*words, folder=tmp_path, status=1)
-    assert "a checkpoint of another model: model.lstm.weight_ih_l0.core_1 has shape" in result.stderr.splitlines()[-1]
+    assert (
+        "a checkpoint of another model: model.recurrent.weight_ih_l0.core_1 has shape" in result.stderr.splitlines()[-1]
+    )
 
 
 def test_corrupt_and_missing_clips_are_named(few_root: Path, tmp_path: Path) -> None:

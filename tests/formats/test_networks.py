@@ -322,7 +322,7 @@ def test_one_chain_a_block_equals_the_dense_matrix(monkeypatch: pytest.MonkeyPat
     assert built is not None
     network, cores = built
     one = replace(plan(network.slice("b"), 8), split="b")
-    monkeypatch.setattr("htzoo.formats.multiply.plan", lambda *_, **__: one)
+    monkeypatch.setattr("htzoo.formats.chain.plan", lambda *_, **__: one)
     x = torch.randn(8, 24, dtype=torch.float64)
     ours, dense = multiply(network, cores, x), x @ to_dense(network, cores).T
     assert torch.allclose(ours, dense, rtol=1e-10)

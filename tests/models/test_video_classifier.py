@@ -90,7 +90,7 @@ def test_float_frames_give_the_same_and_stay_as_they_are(scaling: str) -> None:
 def test_input_dropout_is_one_mask_a_clip() -> None:
     model = small(input_dropout=0.5).train()
     seen: list[Tensor] = []
-    model.lstm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    model.recurrent.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     model(clips(1, 5))
     dropped = seen[0][0] == 0
     assert 0.3 < dropped.float().mean() < 0.7

@@ -76,10 +76,16 @@ def test_weight_is_set_to_the_closest() -> None:
 
 
 def test_bad_requests_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"module is a Conv1d: give one of .*torch\.nn\.LSTM"):
+    with pytest.raises(ValueError, match=r"module is a Conv1d: give one of .*LSTM of torch\.nn or htzoo\.nn"):
         htzoo.compress(nn.Conv1d(2, 2, 1), FULL_TT)
     with pytest.raises(ValueError, match="proj_size 2"):
         htzoo.compress(nn.LSTM(12, 6, proj_size=2), FULL_TT)
+    with pytest.raises(ValueError, match="format and input_format are both given"):
+        htzoo.compress(nn.LSTM(12, 6), FULL_TT, input_format=FULL_TT)
+    with pytest.raises(ValueError, match="joint_format is given together with"):
+        htzoo.compress(nn.LSTM(12, 6), FULL_TT, joint_format=JOINT[nn.LSTM])
+    with pytest.raises(ValueError, match="hidden_format is given, but a Linear has one weight"):
+        htzoo.compress(nn.Linear(12, 6), FULL_TT, hidden_format=HIDDEN)
     with pytest.raises(ValueError, match="multiply to 12, but the input has 13"):
         htzoo.compress(nn.LSTM(13, 6), FULL_TT)
     with pytest.raises(ValueError, match=r"matrix has shape \(12, 24\), but the network \(24, 12\)"):
@@ -90,6 +96,51 @@ def test_package_exports_compress_and_nothing_unknown() -> None:
     assert "compress" in dir(htzoo)
     with pytest.raises(AttributeError, match="no attribute 'decompress'"):
         _ = htzoo.decompress
+
+
+# [W U] has 12 + 6 columns. Full ranks: a cell of one gate has no more.
+JOINT = {
+    cell: HierarchicalTucker((3, 6), (3, 2), leaf_rank=9 if cell is nn.RNN else 12, inner_rank=1)
+    for cell in (nn.RNN, nn.GRU, nn.LSTM)
+}
+
+
+@pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
+def test_joint_format_takes_both_weights_of_the_first_layer(
+    cell: type[nn.RNNBase], layers: int, bidirectional: bool
+) -> None:
+    dense = cell(12, 6, layers, bidirectional=bidirectional, dtype=torch.float64)
+    twin = htzoo.compress(dense, joint_format=JOINT[cell])
+    x = torch.randn(4, 5, 12, dtype=torch.float64)
+    assert (twin(x)[0] - dense(x)[0]).abs().max() < 1e-12
+    both = torch.cat([dense.weight_ih_l0, dense.weight_hh_l0], 1)
+    assert (twin.weight_l0.to_dense() - both).abs().max() < 1e-12
+    assert twin.weight_l0.error < 1e-13
+    rough = htzoo.compress(dense, joint_format=HierarchicalTucker((3, 6), (3, 2), leaf_rank=2, inner_rank=1))
+    missed = (rough.weight_l0.to_dense() - both).norm() / both.norm()
+    assert rough.weight_l0.error == pytest.approx(missed.item(), rel=1e-9)
+
+
+def test_format_is_another_word_for_input_format() -> None:
+    dense = nn.GRU(12, 6)
+    for twin in (htzoo.compress(dense, FULL_TT), htzoo.compress(dense, input_format=FULL_TT)):
+        assert isinstance(twin.weight_ih_l0.format, TensorTrain)
+        assert isinstance(twin.weight_hh_l0.format, Dense)
+    assert isinstance(htzoo.compress(dense, hidden_format=HIDDEN).weight_ih_l0.format, Dense)
+
+
+@pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])
+def test_layers_of_the_package_are_rebuilt_first(cell: type[nn.RNNBase]) -> None:
+    """Without a format the twin is dense and holds the same numbers; that twin can be compressed again."""
+    dense = cell(12, 6, dtype=torch.float64)
+    dense.load_state_dict({name: torch.randn_like(value) for name, value in dense.state_dict().items()})
+    ours = htzoo.compress(dense)
+    assert torch.equal(ours.weight_ih_l0.to_dense(), dense.weight_ih_l0)
+    again = htzoo.compress(ours, FULL_TT, hidden_format=HIDDEN)
+    x = torch.randn(4, 5, 12, dtype=torch.float64)
+    for twin in (ours, again, htzoo.compress(again, joint_format=JOINT[cell])):
+        assert (twin(x)[0] - dense(x)[0]).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from htzoo.report.summary import RunSummary, write_summary
 PARTS = {
     "input_to_hidden": 1245,
     "hidden_to_hidden": 262144,
+    "joint": 0,
     "bias": 1024,
     "classifier": 2827,
     "backbone": 0,

@@ -1,0 +1,39 @@
+"""What the commands that are no training share: a parser whose errors are one line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of one command.
+
+    Args:
+        command: its name.
+        description: what it does, and examples.
+    """
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(
+            prog=f"htzoo {command}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message without the usage text, and exit with status 2."""
+        self.exit(2, f"htzoo: {message} ({self.prog} --help lists every option)\n")
+
+
+def add_hub_options(parser: argparse.ArgumentParser) -> None:
+    """The options of :func:`htzoo.from_pretrained`; the token comes from ``hf auth login`` or HF_TOKEN."""
+    parser.add_argument("--revision", help="branch, tag or commit of a model on the Hub")
+    parser.add_argument("--cache-dir", metavar="FOLDER", help="where downloads are kept")
+    parser.add_argument("--local-files-only", action="store_true", help="never ask the Hub, use what is in the cache")
+
+
+def hub_options(given: argparse.Namespace) -> dict[str, object]:
+    """What was given of them."""
+    return {"revision": given.revision, "cache_dir": given.cache_dir, "local_files_only": given.local_files_only}

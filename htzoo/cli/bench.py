@@ -1,0 +1,177 @@
+"""``htzoo bench``: how fast tensorized layers are, beside dense ones."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import difflib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from htzoo.configs import config_names
+
+if TYPE_CHECKING:
+    import torch
+
+    from htzoo.nn.recurrent import Recurrent
+    from htzoo.report.bench.settings import Setting
+
+FRAMES = 8  # of a clip that a model of the zoo reads here
+
+ABOUT = """\
+Time recurrent layers whose weights are tensor networks, beside dense ones: PyTorch's own layer, one dense product for
+all frames with a loop over time written by hand, and the practical floor, two plain products of rank 4. All layers run
+in turns, so that a busy machine slows all alike: trust the ratios rather than the milliseconds.
+"""
+
+MORE = """\
+settings:
+  ucf11   LSTM 57,600 -> 256, 6 raw frames of 160 x 120, batch 16: the published shape of every format (the default)
+  cnn     LSTM 2,048 -> 2,048, 25 frames, batch 16: the input weight alone, both weights, and the two as one ("joint")
+
+columns:
+  input weight   numbers in the input-to-hidden weight (in the joint weight, where there is one), without bias
+  multiply-adds  of both weights for one frame, forward, as planned
+  forward        the whole sequence, without gradients: median (quartiles)
+  step           forward and backward, the gradients of all parameters, without optimiser: median (quartiles)
+  .. / it        how many times faster the layer's step is than PyTorch's layer, and than the loop by hand
+  it / floor     its step over the fastest floor's
+  peak MB        most that tensors hold during a step, beyond weights and frames
+
+examples:
+  htzoo bench                                        every format at the UCF11 setting
+  htzoo bench HierarchicalTucker TensorTrain         only these
+  htzoo bench moving_digits_ht moving_digits_tt      the recurrent layers of models of the zoo
+  htzoo bench --setting cnn --threads 1 --repeats 5
+  htzoo bench --device cuda --batch 64 --json > bench.json
+  htzoo bench --picture bench.png
+"""
+
+
+def run(words: Sequence[str]) -> None:
+    """Measure, and print a table or JSON.
+
+    Args:
+        words: ``bench`` and what stands behind it.
+
+    Raises:
+        ValueError: there is no such device, or a model is of a kind that is not measured.
+    """
+    parser = _parser()
+    given = parser.parse_args(list(words[1:]))
+    from htzoo.formats import FORMATS
+
+    known = [*FORMATS, *config_names()]
+    for name in given.names:
+        if name not in known and not Path(name).is_file():
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else "give a format, or a model that htzoo models lists"
+            parser.error(f"no format or model {name!r}: {hint}")
+    formats = [name for name in given.names if name in FORMATS]
+    models = [name for name in given.names if name not in FORMATS]
+    if given.setting is not None and models:
+        parser.error(f"--setting {given.setting} is for formats, but {models[0]!r} is a model and has its own sizes")
+
+    import torch
+
+    from htzoo.report.machine import describe_machine, machine_line
+
+    if given.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but PyTorch sees no GPU here: give --device cpu")
+    if given.threads is not None:
+        torch.set_num_threads(given.threads)
+    device = torch.device(given.device)
+    torch.manual_seed(0)
+    document: dict[str, Any] = {"command": "htzoo " + " ".join(words), **describe_machine(device), "settings": []}
+    chosen: list[tuple[Setting, dict[str, Recurrent] | None]] = [*_of_models(models)]
+    if formats or not models:
+        chosen.insert(0, (_of_formats(formats, given.setting or "ucf11"), None))
+    for setting, layers in chosen:
+        changes = {key: value for key in ("batch", "frames") if (value := getattr(given, key)) is not None}
+        document["settings"].append(_measured(replace(setting, **changes), layers, device, given.repeats))
+    if given.picture is not None:
+        from htzoo.report.bench.picture import plot_bench
+
+        plot_bench(document["settings"], given.picture, machine_line(document))
+        print(f"htzoo: picture in {given.picture}", file=sys.stderr)
+    if given.json:
+        print(json.dumps(document, indent=2))
+        return
+    from htzoo.report.bench.table import heading, markdown
+
+    for result in document["settings"]:
+        print(f"{heading(result)}\n\n{markdown(result, gpu=device.type == 'cuda')}\n")
+    print(machine_line(document))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "htzoo bench", description=ABOUT, epilog=MORE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="a format, or a model of the zoo; every format if none"
+    )
+    parser.add_argument("--setting", choices=("ucf11", "cnn"), help="sizes for the formats, see below")
+    parser.add_argument("--batch", type=_positive, help="clips at once (16)")
+    parser.add_argument("--frames", type=_positive, help=f"frames of a clip (the setting's; {FRAMES} for models)")
+    parser.add_argument("--threads", type=_positive, help="CPU threads (as many as PyTorch takes by itself)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to run (%(default)s)")
+    parser.add_argument(
+        "--repeats", type=_positive, default=10, help="rounds that count, after 2 that do not (%(default)s)"
+    )
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the steps as bars into this PNG file")
+    parser.add_argument("--json", action="store_true", help="print one JSON document, with versions and machine")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
+def _of_formats(names: Sequence[str], setting: str) -> Setting:
+    """The setting, with the layers of these formats only; of all when none is named."""
+    from htzoo.report.bench.settings import SETTINGS
+
+    whole = SETTINGS[setting]
+    return replace(whole, layers={row: f for row, f in whole.layers.items() if not names or row.split(",")[0] in names})
+
+
+def _of_models(names: Sequence[str]) -> list[tuple[Setting, dict[str, Recurrent]]]:
+    """The recurrent layers of models, those of one size together."""
+    from htzoo.hub.registry import model_on_meta
+    from htzoo.report.bench.settings import Setting
+
+    groups: dict[tuple[object, ...], tuple[Setting, dict[str, Recurrent]]] = {}
+    for name in names:
+        layer: Recurrent = copy.deepcopy(model_on_meta(name).recurrent)
+        if layer.num_layers > 1 or layer.bidirectional:
+            raise ValueError(f"{name} has several layers or directions: give a model with one of each")
+        sizes = layer.input_size, layer.hidden_size, FRAMES
+        cell = type(layer).__name__
+        groups.setdefault((cell, *sizes), (Setting("models", *sizes, cell=cell), {}))[1][name] = layer
+    return list(groups.values())
+
+
+def _measured(
+    setting: Setting, layers: dict[str, Recurrent] | None, device: torch.device, repeats: int
+) -> dict[str, Any]:
+    from htzoo.report.bench import measure
+    from htzoo.report.bench.table import results
+
+    print(f"htzoo: weights of {setting.input_size:,} -> {setting.hidden_size:,}", file=sys.stderr)
+    if layers is None:
+        contestants = measure.layers(setting, device)
+    else:
+        contestants = {}
+        for name, layer in layers.items():
+            layer.to_empty(device=device).reset_parameters()
+            contestants[name] = measure.contestant(layer, setting)
+    hidden = any(measure.compresses_hidden(entry.layer) for entry in contestants.values())
+    plain = measure.rivals(setting, device, hidden_floor=hidden)
+    return results(setting, measure.measure({**plain, **contestants}, setting, device, repeats))

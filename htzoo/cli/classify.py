@@ -1,0 +1,145 @@
+"""``htzoo classify``: label video files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from htzoo.cli.arguments import Parser, add_hub_options, hub_options
+from htzoo.files import replacing
+
+DESCRIPTION = """\
+Label video files with a trained model.
+
+examples:
+  htzoo classify moving_digits_ht clip.mp4
+  htzoo classify ORG/REPO clips/ --top 3 --csv labels.csv
+  htzoo classify fight_cnn_ht camera.mp4 --window 2 --stride 1   a label for every second of a long video
+  htzoo classify runs/moving_digits_ht/TIME/checkpoints/best.ckpt clip.mp4 --json
+"""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A clip or a window of a video, or why there is none: start and end in seconds, None for a whole clip."""
+
+    path: str
+    start: float | None = None
+    end: float | None = None
+    labels: tuple[tuple[str, float], ...] = ()
+    error: str | None = None
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Args:
+        words: the command line, without ``htzoo``.
+
+    Raises:
+        ValueError: the model cannot be had.
+        VideoError: some of the files could not be labelled; the others were.
+    """
+    parser = Parser("classify", DESCRIPTION)
+    parser.add_argument("model", metavar="NAME", help="name of the zoo, folder, ORG/REPO, or checkpoint of a run")
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video files, or folders to search for them")
+    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many labels a clip (default 5)")
+    parser.add_argument("--window", type=float, metavar="SECONDS", help="label windows of this length, for long videos")
+    parser.add_argument("--stride", type=float, metavar="SECONDS", help="from window to window (default: its length)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row a label")
+    add_hub_options(parser)
+    given = parser.parse_args(words[1:])
+    if given.top < 1:
+        parser.error(f"--top is {given.top}: give a number of at least 1")
+    for name in ("window", "stride"):
+        if getattr(given, name) is not None and not getattr(given, name) > 0:
+            parser.error(f"--{name} is {getattr(given, name)}: give seconds above zero")
+    if given.stride is not None and given.window is None:
+        parser.error("--stride is given without --window: give both")
+
+    from htzoo.data import VideoError
+    from htzoo.hub.classifier import PublishedClassifier
+    from htzoo.hub.opening import open_classifier
+
+    def label(model: PublishedClassifier, path: Path) -> list[Labelled]:
+        if given.window is None:
+            return [Labelled(str(path), labels=tuple(model.classify(path, given.top)))]
+        windows = model.classify_windows(path, given.window, given.stride, given.top)
+        return [Labelled(str(path), window.start, window.end, tuple(window.labels)) for window in windows]
+
+    paths = _videos(given.videos)
+    model = open_classifier(given.model, **hub_options(given))
+    found: list[Labelled] = []
+    bar = tqdm(paths, unit="video", leave=False, disable=None if len(paths) > 1 else True)
+    for path in bar:
+        try:
+            new = label(model, path)
+        except (VideoError, OSError) as error:
+            new = [Labelled(str(path), error=str(error))]
+        found += new
+        if not given.json:
+            with bar.external_write_mode():
+                _print(new)
+    if given.json:
+        print(json.dumps({"model": given.model, "clips": [_plain(clip) for clip in found]}, ensure_ascii=False))
+    if given.csv is not None:
+        _write(found, given.csv)
+    wrong = [clip for clip in found if clip.error is not None]
+    if wrong:
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise VideoError(f"{len(wrong)} of {len(paths)} videos could not be labelled: {wrong[0].error}{more}")
+
+
+def _videos(names: Sequence[str]) -> list[Path]:
+    """The files, and what lies in the folders, without hidden files."""
+    from htzoo.data.video_folder import EXTENSIONS
+
+    paths: list[Path] = []
+    for path in map(Path, names):
+        if not path.is_dir():
+            paths.append(path)  # what is no video, or is not there, is said of the file itself
+            continue
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+        if not inside:
+            raise ValueError(f"{path} holds no video: give files that end in one of {', '.join(EXTENSIONS)}")
+        paths += inside
+    return paths
+
+
+def _print(clips: Sequence[Labelled]) -> None:
+    for clip in clips:
+        if clip.error is not None:
+            print(f"{clip.path}: {clip.error}", file=sys.stderr)
+            continue
+        when = "" if clip.start is None else f"  {_clock(clip.start)}-{_clock(clip.end or 0)}"
+        text = "  ".join(f"{label} {probability:.3f}" for label, probability in clip.labels)
+        print(f"{clip.path}{when}  {text}", flush=True)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{seconds % 60:04.1f}"
+
+
+def _plain(clip: Labelled) -> dict[str, object]:
+    values = asdict(clip)
+    values["labels"] = [{"label": label, "probability": probability} for label, probability in clip.labels]
+    return {key: value for key, value in values.items() if value is not None and not (clip.error and key == "labels")}
+
+
+def _write(clips: Sequence[Labelled], output: Path) -> None:
+    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "start", "end", "rank", "label", "probability", "error"])
+        for clip in clips:
+            where = [clip.path, "" if clip.start is None else clip.start, "" if clip.end is None else clip.end]
+            if clip.error is not None:
+                writer.writerow([*where, "", "", "", clip.error])
+            for rank, (label, probability) in enumerate(clip.labels, start=1):
+                writer.writerow([*where, rank, label, f"{probability:.6f}", ""])

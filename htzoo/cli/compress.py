@@ -1,0 +1,203 @@
+"""``htzoo compress``: trained dense layers into small ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from htzoo.cli.arguments import Parser, add_hub_options, hub_options
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from htzoo.formats import Format
+
+DESCRIPTION = """\
+Replace the weights of a trained recurrent layer by tensor networks that are as close to them as their size allows.
+
+What you give may be the state dict of a torch.nn.LSTM, GRU or RNN (alone or inside a larger model), a checkpoint of
+`htzoo fit`, or a model by name. What you get is a folder for htzoo.from_pretrained: a drop-in for the layer, or the
+whole video classifier.
+
+Few trained weights are close to a small network by themselves. Look at the errors that are printed: near 0 the outputs
+hardly change; near 1 nothing is left of the weight, and --fine-tune trains the small model from there.
+
+examples:
+  htzoo compress lstm.pt --to ht --budget 50x -o small            torch.save(lstm.state_dict(), "lstm.pt") wrote it
+  htzoo compress model.pt --layer encoder.lstm --to tt --budget 5000 --hidden-to tt --hidden-budget 10x -o small
+  htzoo compress runs/moving_digits_lstm/TIME/checkpoints/best.ckpt --to ht --budget 2000 -o small \\
+      --fine-tune moving_digits_lstm --trainer.max_epochs 10      options behind it are those of htzoo fit
+  htzoo compress lstm.pt --to tt --in-modes 8,8,8 --out-modes 4,8,8 --rank 6 -o small
+"""
+
+FORMATS = {
+    "ht": "HierarchicalTucker",
+    "tt": "TensorTrain",
+    "tr": "TensorRing",
+    "bt": "BlockTerm",
+    "kcp": "KroneckerCP",
+    "cp": "CP",
+    "tucker": "Tucker",
+}
+SHAPE = ("in_modes", "out_modes", "rank", "leaf_rank", "inner_rank", "blocks", "terms")
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Args:
+        words: the command line, without ``htzoo``.
+    """
+    parser = _parser()
+    given, training = parser.parse_known_args(words[1:])
+    shape = {key: getattr(given, key) for key in SHAPE if getattr(given, key) is not None}
+    if training and given.fine_tune is None:
+        parser.error(f"unrecognized arguments: {' '.join(training)}; those of htzoo fit need --fine-tune CONFIG")
+    if (given.budget is None) == (not shape):
+        parser.error("give either --budget, or the shape: --in-modes, --out-modes and the ranks of the format")
+    if (given.hidden_to is None) != (given.hidden_budget is None):
+        parser.error("--hidden-to and --hidden-budget belong together: give both")
+    if given.joint and given.hidden_to is not None:
+        parser.error("--joint makes the two weights one: leave out --hidden-to")
+    if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
+        parser.error(f"--output is {given.output}, which is there already: give a new folder")
+
+    from htzoo.hub.compression import STATE_DICTS, compress_classifier, compress_layer, read_layer
+    from htzoo.hub.opening import open_classifier
+    from htzoo.hub.saving import save_pretrained
+
+    source = Path(given.model)
+    if source.suffix in STATE_DICTS:
+        if given.fine_tune is not None:
+            parser.error("--fine-tune trains video classifiers: train the layer in the program that it comes from")
+        before: nn.Module = read_layer(source, given.layer)
+        formats = _formats(given, shape, before)
+        after, rows = compress_layer(before, formats)
+        save_pretrained(after, given.output)
+    else:
+        model = open_classifier(given.model, **hub_options(given))
+        before = model.recurrent
+        formats = _formats(given, shape, before)
+        small, rows = compress_classifier(model, formats)
+        after = small.recurrent
+        small.save_pretrained(given.output)
+    _report(rows, before, after, given.json, given.output)
+    if given.fine_tune is not None:
+        _fine_tune(given.fine_tune, training, formats, given.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser("compress", DESCRIPTION)
+    parser.add_argument("model", metavar="CKPT_OR_NAME", help="state dict (.pt, .safetensors), checkpoint, or model")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument("--to", required=True, choices=FORMATS, help="format of the input-to-hidden weight")
+    parser.add_argument("--budget", metavar="N", help="parameters that it may have, or 50x for 50 times fewer")
+    parser.add_argument("--joint", action="store_true", help="one network for both weights of the first layer")
+    parser.add_argument("--hidden-to", choices=FORMATS, help="format of the hidden-to-hidden weights (default: dense)")
+    parser.add_argument("--hidden-budget", metavar="N", help="parameters that each of them may have, or 10x")
+    parser.add_argument("--layer", metavar="PREFIX", help="which layer of a state dict, such as encoder.lstm")
+    parser.add_argument("--fine-tune", metavar="CONFIG", help="train the small model from there with htzoo fit")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    shape = parser.add_argument_group("shape, in place of a budget")
+    for name in SHAPE:
+        shape.add_argument(
+            f"--{name.replace('_', '-')}", dest=name, type=_numbers, metavar="N,N" if "mode" in name else "N"
+        )
+    add_hub_options(parser)
+    return parser
+
+
+def _numbers(text: str) -> int | tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers, such as 8,10,10") from None
+    return numbers if "," in text else numbers[0]
+
+
+def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, Format | None]:
+    """What becomes of the weights of a layer."""
+    from htzoo.formats import format_from_dict
+
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[type(layer).__name__]
+    columns = layer.input_size + (layer.hidden_size if given.joint else 0)
+    if shape:
+        chosen = format_from_dict({"name": FORMATS[given.to], **shape})
+    else:
+        chosen = _suggested(given.to, columns, layer.hidden_size, gates, given.budget)
+    if given.joint:
+        return {"joint_format": chosen}
+    hidden = None
+    if given.hidden_to is not None:
+        hidden = _suggested(given.hidden_to, layer.hidden_size, layer.hidden_size, gates, given.hidden_budget)
+    return {"input_format": chosen, "hidden_format": hidden}
+
+
+def _suggested(name: str, columns: int, hidden: int, gates: int, budget: str) -> Format:
+    from htzoo.formats.suggest import suggest
+
+    dense = gates * hidden * columns
+    try:
+        number = int(dense / float(budget[:-1])) if budget.endswith("x") else int(budget.replace(",", ""))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(
+            f"budget is {budget!r}: give a number of parameters, such as 5000, or how many times fewer, such as 50x"
+        ) from None
+    return suggest(FORMATS[name], columns, hidden, gates=gates, budget=number)
+
+
+def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: bool, output: Path) -> None:
+    from htzoo.hub.compression import milliseconds
+
+    sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in (before, after)]
+    times = {
+        kind: [milliseconds(layer, training=kind == "training step") for layer in (before, after)]
+        for kind in ("forward", "training step")
+    }
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "folder": str(output),
+                    "weights": [vars(row) for row in rows],
+                    "parameters": {"before": sizes[0], "after": sizes[1]},
+                    "milliseconds": {kind: {"before": old, "after": new} for kind, (old, new) in times.items()},
+                }
+            )
+        )
+        return
+    width = max(len(row.name) for row in rows)
+    print(f"{'weight':<{width}}  {'error':>7}  {'parameters':>25}  {'fewer':>9}  format")
+    for row in rows:
+        error = "-" if row.error is None else f"{row.error:.4f}"
+        change = f"{row.before:,} -> {row.after:,}"
+        print(f"{row.name:<{width}}  {error:>7}  {change:>25}  {row.before / row.after:>8,.1f}x  {row.format}")
+    print(f"whole layer: {sizes[0]:,} -> {sizes[1]:,} parameters, {sizes[0] / sizes[1]:,.1f}x fewer")
+    for kind, (old, new) in times.items():
+        print(f"{kind}, 16 sequences of 8 steps: {old:.2f} -> {new:.2f} ms, {old / new:.2f} times the speed")
+    print(f"saved: htzoo.from_pretrained({str(output)!r})", flush=True)
+
+
+def _fine_tune(config: str, words: Sequence[str], formats: dict[str, Format | None], output: Path) -> None:
+    """Train from the compressed weights with the settings of a configuration; the best epoch takes their place."""
+    from htzoo.cli.training import run as train
+    from htzoo.hub.run import read_run
+    from htzoo.hub.saving import save_pretrained
+
+    given = {key: json.dumps(None if form is None else form.to_dict()) for key, form in formats.items()}
+    if "joint_format" in given:
+        given |= {"input_format": "null", "hidden_format": "null"}
+    flags = [f"--model.init_args.{key}={value}" for key, value in given.items()]
+    start = f"--model.init_args.init_from={output}"
+    sys.stdout.flush()
+    cli = train(["fit", "--config", config, *flags, start, *words])
+    best = Path(cli.trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
+    trained = read_run(best)
+    save_pretrained(trained.model, output, trained.config, training=trained.training, pictures=trained.pictures)
+    result = trained.config.result
+    reached = "" if result is None else f", test accuracy {result.accuracy:.3f}"
+    print(f"{output}: fine-tuned{reached}")

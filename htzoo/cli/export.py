@@ -1,0 +1,42 @@
+"""``htzoo export``: a model as one file for other runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from htzoo.cli.arguments import Parser, add_hub_options, hub_options
+
+DESCRIPTION = """\
+Write a trained model as one file that needs no htzoo: ONNX (.onnx), or a program of torch.export (.pt2).
+
+The input is "video", uint8 (batch, time, 3, height, width), of any batch and time; the output is "logits". The file is
+run once and compared with the model before it takes its name. ONNX needs: pip install 'htzoo[export]'
+
+examples:
+  htzoo export moving_digits_ht -o moving_digits.onnx
+  htzoo export runs/moving_digits_ht/TIME/checkpoints/best.ckpt -o moving_digits.pt2
+"""
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Args:
+        words: the command line, without ``htzoo``.
+    """
+    parser = Parser("export", DESCRIPTION)
+    parser.add_argument("model", metavar="NAME", help="name of the zoo, folder, ORG/REPO, or checkpoint of a run")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="ends in .onnx or .pt2")
+    add_hub_options(parser)
+    given = parser.parse_args(words[1:])
+    if given.output.suffix not in (".onnx", ".pt2"):
+        parser.error(f"--output is {given.output}: give a file that ends in .onnx or .pt2")
+
+    from htzoo.hub.export import export
+    from htzoo.hub.opening import open_classifier
+
+    model = open_classifier(given.model, **hub_options(given))
+    difference = export(model, given.output)
+    size = given.output.stat().st_size
+    print(f"{given.output}: {size:,} bytes; its logits and the model's differ by at most {difference:.1e}")

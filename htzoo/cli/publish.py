@@ -1,0 +1,82 @@
+"""``htzoo publish``: a trained model to the Hub, or into a folder that holds the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from htzoo.cli.arguments import Parser
+
+DESCRIPTION = """\
+Publish a trained model on the Hub: config.json, model.safetensors, a model card, and the pictures of its run.
+
+All of it is one commit. Publishing the same again changes nothing, and a card that was edited by hand is kept.
+Log in with `hf auth login`, or set HF_TOKEN.
+
+examples:
+  htzoo publish runs/moving_digits_ht/TIME/checkpoints/best.ckpt --repo ORG/moving_digits_ht --dry-run
+  htzoo publish runs/moving_digits_ht/TIME/checkpoints/best.ckpt --repo ORG/moving_digits_ht --private
+  htzoo publish runs/moving_digits_ht/TIME/checkpoints/best.ckpt -o checkpoints/moving_digits_ht
+"""
+
+
+def run(words: Sequence[str]) -> None:
+    """Run the command.
+
+    Args:
+        words: the command line, without ``htzoo``.
+    """
+    parser = Parser("publish", DESCRIPTION)
+    parser.add_argument("checkpoint", metavar="CKPT", help="RUN/checkpoints/best.ckpt, or a folder that htzoo saved")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--repo", metavar="ORG/NAME", help="repository on the Hub; made if it is missing")
+    where.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write here what the repository would hold")
+    parser.add_argument("--private", action="store_true", default=None, help="make a new repository private")
+    parser.add_argument("--revision", metavar="BRANCH", help="branch to publish on; made if it is missing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be published, and send nothing")
+    given = parser.parse_args(words[1:])
+    if given.output is not None and (given.private or given.revision or given.dry_run):
+        parser.error("--private, --revision and --dry-run are for --repo: leave them out")
+    source = Path(given.checkpoint)
+    with TemporaryDirectory() as made:
+        if given.output is not None:
+            print(f"{_save(source, given.output, None)}: {_sizes(given.output)}")
+            return
+        folder = source if source.is_dir() else _save(source, Path(made), given.repo)
+        _publish(folder, given.repo, given.private, given.revision, given.dry_run)
+
+
+def _save(source: Path, output: Path, load_as: str | None) -> Path:
+    """Save the model of a run, with what the run says of it."""
+    from htzoo.hub.run import read_run
+    from htzoo.hub.saving import save_pretrained
+    from htzoo.hub.shipped import checkpoint_folder
+
+    if source.is_dir():
+        raise ValueError(f"{source} is a folder already: give the checkpoint of a run, or --repo")
+    run = read_run(source)
+    if load_as is None and output.resolve().parent == checkpoint_folder().resolve():
+        load_as = output.resolve().name
+    return save_pretrained(run.model, output, run.config, training=run.training, load_as=load_as, pictures=run.pictures)
+
+
+def _publish(folder: Path, repo: str, private: bool | None, revision: str | None, dry_run: bool) -> None:
+    from htzoo.hub.card import CARD_NAME
+    from htzoo.hub.upload import contents, upload_folder
+
+    at = f" on branch {revision}" if revision else ""
+    if dry_run:
+        card = contents(folder, repo)[CARD_NAME]
+        print(card.decode() if isinstance(card, bytes) else card.read_text(encoding="utf-8"))
+        print(f"would publish {_sizes(folder)} as {repo}{at}; nothing was sent")
+        return
+    commit = upload_folder(folder, repo, private=private, revision=revision)
+    print(f"{repo}{at}: {_sizes(folder)}")
+    print(f"{commit.commit_url}\nhtzoo.from_pretrained({repo!r})")
+
+
+def _sizes(folder: Path) -> str:
+    return ", ".join(
+        f"{path.name} ({path.stat().st_size:,} bytes)" for path in sorted(folder.iterdir()) if path.is_file()
+    )

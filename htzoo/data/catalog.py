@@ -1,0 +1,34 @@
+"""Every data set by its short name; a class is imported when it is asked for."""
+
+import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from htzoo.data.datamodule import VideoDataModule
+
+# Short name -> module of htzoo.data and class in it.
+DATASETS = {
+    "ucf11": ("ucf11", "UCF11"),
+    "ucf50": ("ucf50", "UCF50"),
+    "hmdb51": ("hmdb51", "HMDB51"),
+    "ytc": ("ytc", "YouTubeCelebrities"),
+    "fight": ("fight", "SurveillanceFight"),
+    "fir": ("fir", "FIRAction"),
+    "moving_digits": ("moving_digits", "MovingDigits"),
+}
+
+
+def find_dataset(name: str) -> "type[VideoDataModule]":
+    """The class of a data set.
+
+    Raises:
+        ValueError: There is no such name; the message has near ones.
+    """
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(DATASETS)}."
+        raise ValueError(f"no data set {name!r}: {hint}")
+    module, class_name = DATASETS[name]
+    found: type[VideoDataModule] = getattr(import_module(f"htzoo.data.{module}"), class_name)
+    return found

@@ -1,0 +1,188 @@
+"""Anybody's own videos: a folder for each class, or a table that says what each file shows."""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from htzoo.cores import available_cores
+from htzoo.data.clips import Clip
+from htzoo.data.datamodule import VideoDataModule
+from htzoo.data.errors import DataError
+from htzoo.data.index import INDEX, read_index
+from htzoo.data.reading import count_frames
+from htzoo.data.source import ClipLabel
+from htzoo.data.splits import Folds, Part
+from htzoo.files import replacing
+
+EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A file of the folder; its path has forward slashes, and part is "" where the table does not say."""
+
+    path: str
+    label: str
+    group: str
+    part: str
+
+
+class VideoFolder(VideoDataModule):
+    """Videos of a folder, as they are or prepared by `htzoo data prepare`.
+
+    Without a table, the files are `<class>/<file>` or `<class>/<group>/<file>`. A table is a CSV file with the columns
+    path (from the folder) and label, and if wanted group (clips that share a scene or person) and split (train, val or
+    test; without val, validation clips are taken from train).
+
+    Files that are not prepared are read exactly too, if more slowly, and are decoded once to count their frames.
+    """
+
+    title = "a folder of videos"
+    homepage = "your own"
+    licence = "your own"
+    classes: tuple[str, ...] = ()
+
+    def __init__(self, folder: str, table: str | None = None, root: str = "data", **settings: Any) -> None:
+        """Keep the settings, and look for the names of the classes.
+
+        Args:
+            folder: The folder of the videos, or one that `htzoo data prepare` has made of it.
+            table: CSV file that says what each video shows; None takes it from the folders.
+            root: Folder of all data sets; here it only has the caches.
+            settings: Those of `VideoDataModule`; split official is the one of the table, and where it has one, usual.
+
+        Raises:
+            DataError: The folder or the table has no clips or cannot be read.
+        """
+        self._folder = Path(folder)
+        self.dataset_name = self._folder.resolve().name
+        self._prepared = table is None and (self._folder / INDEX).is_file()
+        self._rows = [] if self._prepared else _rows(self._folder, table)
+        labels = {entry.label for entry in read_index(folder)} if self._prepared else {row.label for row in self._rows}
+        self.classes = tuple(sorted(labels))
+        if any(row.part for row in self._rows):
+            self.usual_folds = Folds(official=1)
+            self.default_split = "official"
+        super().__init__(root, **settings)
+
+    @classmethod
+    def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
+        """`<class>/<file>` or `<class>/<group>/<file>`."""
+        if path.suffix.lower() not in EXTENSIONS or len(path.parts) < 2:
+            return None
+        return ClipLabel(path.parts[0], path.parts[1] if len(path.parts) > 2 else "")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the videos."""
+        return self._folder
+
+    def prepare_data(self) -> None:
+        """Count the frames of the videos that have not been counted, unless they are prepared.
+
+        Raises:
+            VideoError: A file cannot be decoded.
+            DataError: The counts cannot be kept.
+        """
+        if not self._prepared:
+            self._count_frames()
+
+    def list_clips(self) -> list[Clip]:
+        """List all clips, in the order of their paths."""
+        if self._prepared:
+            return super().list_clips()
+        frames = self._count_frames()
+        return [
+            Clip(self._folder / row.path, self.classes.index(row.label), row.group, frames[row.path], row.path)
+            for row in self._rows
+        ]
+
+    def official_parts(self, fold: int) -> Sequence[Part | None]:
+        """The split of the table."""
+        return [_part(row.part) for row in self._rows]
+
+    def _count_frames(self) -> dict[str, int]:
+        """Frames of each file, by its path; what is counted is kept, and counted again when the file changes."""
+        path = self.root / "cache" / self.dataset_name / "frames.json"
+        try:
+            known: dict[str, list[int]] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = {}
+        marks = {row.path: self._mark(row.path) for row in self._rows}
+        missing = [name for name, mark in marks.items() if known.get(name, [])[:2] != mark]
+        if missing:
+            from tqdm import tqdm
+
+            with ThreadPoolExecutor(available_cores()) as pool:
+                counts = pool.map(lambda name: count_frames(self._folder / name), missing)
+                try:
+                    for name, count in zip(
+                        missing, tqdm(counts, "counting frames", len(missing), unit="file", delay=2), strict=True
+                    ):
+                        known[name] = [*marks[name], count]
+                finally:
+                    pool.shutdown(cancel_futures=True)
+            try:
+                with replacing(path) as unfinished:
+                    unfinished.write_text(json.dumps(known, indent=0), encoding="utf-8")
+            except OSError as error:
+                raise DataError(f"{path} cannot be written ({error.strerror}); choose another root.") from error
+        return {name: known[name][2] for name in marks}
+
+    def _mark(self, name: str) -> list[int]:
+        """Size and time of a file, by which it is known again."""
+        try:
+            status = os.stat(self._folder / name)
+        except OSError as error:
+            raise DataError(f"{self._folder / name} cannot be read ({error.strerror}); check the path.") from error
+        return [status.st_size, status.st_mtime_ns]
+
+
+def _rows(folder: Path, table: str | None) -> list[_Row]:
+    if not folder.is_dir():
+        raise DataError(f"folder is {str(folder)!r}, which is no folder; give the one that has the videos.")
+    rows = _rows_of_folder(folder) if table is None else _rows_of_table(Path(table))
+    if not rows:
+        where = table or f"{folder} (looked for <class>/<file> ending in {', '.join(EXTENSIONS)})"
+        raise DataError(f"there are no videos in {where}.")
+    return sorted(rows, key=lambda row: row.path)
+
+
+def _rows_of_folder(folder: Path) -> list[_Row]:
+    rows = []
+    for path in folder.rglob("*"):
+        name = PurePosixPath(path.relative_to(folder).as_posix())
+        found = VideoFolder.label_clip(name)
+        if found is not None and not any(part.startswith(".") for part in name.parts) and path.is_file():
+            rows.append(_Row(str(name), found.label, found.group, ""))
+    return rows
+
+
+def _rows_of_table(table: Path) -> list[_Row]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = {"path", "label"} - set(reader.fieldnames or ())
+            if missing:
+                raise DataError(f"{table} has no column {' or '.join(sorted(missing))}; its first line must name both.")
+            rows = [_Row(row["path"], row["label"], row.get("group") or "", row.get("split") or "") for row in reader]
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{table} cannot be read ({error}); give a CSV file with columns path and label.") from error
+    for number, row in enumerate(rows, 2):
+        if not row.path or not row.label:
+            raise DataError(f"{table} has no path or no label in line {number}; fill it in.")
+        if row.part not in ("", "train", "val", "test"):
+            raise DataError(f"{table} has split {row.part!r} in line {number}; write train, val or test.")
+    return rows
+
+
+def _part(word: str) -> Part | None:
+    match word:
+        case "train" | "val" | "test":
+            return word
+    return None

@@ -1,0 +1,51 @@
+"""YouTube Celebrities: whose face it is."""
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from htzoo.data.datamodule import VideoDataModule
+from htzoo.data.index import INDEX, read_index
+from htzoo.data.source import ClipLabel, Source
+
+
+class YouTubeCelebrities(VideoDataModule):
+    """1,910 clips of the faces of 47 people, mostly 320 x 240 (Kim et al., 2008).
+
+    `split: clip` is the protocol of TT-RNN: five folds of random clips, at most 85 frames (`sampling: all`,
+    `frames: 85`). Clips cut from one video fall on both sides; `split: group` leaves whole videos out.
+
+    The names of the people come with the files: until the set is prepared they are "person 1" to "person 47".
+    """
+
+    dataset_name = "ytc"
+    title = "YouTube Celebrities"
+    homepage = "http://seqamlab.com/youtube-celebrities-face-tracking-and-recognition-dataset/"
+    licence = "for research"
+    classes = tuple(f"person {number}" for number in range(1, 48))
+    clip_count = 1910
+    sources = (Source("http://seqamlab.com/wp-content/uploads/Data/ytcelebrity.tar", "ytcelebrity.tar"),)
+    default_split = "clip"
+
+    def __init__(self, root: str = "data", **settings: Any) -> None:
+        """Keep the settings, and read the names of the people from the index, where it is there.
+
+        Args:
+            root: Folder of all data sets.
+            settings: Those of `VideoDataModule`.
+
+        Raises:
+            DataError: The index cannot be read.
+        """
+        folder = Path(root) / self.dataset_name
+        if (folder / INDEX).is_file():
+            self.classes = tuple(sorted({entry.label for entry in read_index(folder)}))
+        super().__init__(root, **settings)
+
+    @classmethod
+    def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
+        """`<number>_<video>_<part>_<first>_<last>.avi`; the last two words are the person."""
+        found = re.match(r"\d+_(\d+)_\d+_.*?([^_]+_[^_]+)$", path.stem)
+        if path.suffix.lower() != ".avi" or found is None:
+            return None
+        return ClipLabel(found[2], f"{found[2]} {found[1]}")

@@ -1,0 +1,298 @@
+"""A planned product with all sizes known: merge the cores once, multiply many times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from htzoo.formats.merge import Edges, PairwiseOrder, contract, merge_order
+from htzoo.formats.network import Network
+from htzoo.formats.plan import CPU, GPU, Machine, Product, plan
+
+EXPORTED_ROWS = 256  # an exported graph serves every batch size: planned for this many rows, it is right for all
+
+
+@dataclass(frozen=True)
+class Link:
+    """One matrix product of a chain.
+
+    Args:
+        group: positions of the cores that are merged into the matrix.
+        order: how they are merged.
+        axes: where the axes of the merged tensor go: those of the matrix's rows come first, then those of its columns.
+        shape: sizes of the running tensor's axes before the permutation, rows not counted.
+        permutation: reordering of these axes that must come first, or None.
+        inner: how many numbers the product sums over.
+        outer: how many take their place.
+        after: how many numbers lie behind them in memory; 1 makes this one plain matrix product.
+        kept: sizes of the edges that are contracted and come back: the matrix is block-diagonal over them.
+        saved: whether the backward should find what came into this product, rather than compute it again.
+    """
+
+    group: tuple[int, ...]
+    order: PairwiseOrder
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    permutation: tuple[int, ...] | None
+    inner: int
+    outer: int
+    after: int
+    kept: tuple[int, ...]
+    saved: bool
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The products of a plan, in order. Every method is differentiable.
+
+    Args:
+        links: the products, in order; once for every block.
+        cuts: the axis along which every core is cut into blocks, or None for a core that all blocks share.
+        blocks: how many blocks there are: products of their own whose results are added.
+        shape: sizes of the result's axes before the last reordering, rows not counted.
+        permutation: the last reordering, or None.
+        in_features: columns of the matrix that the chain stands for.
+        out_features: its rows.
+        between: how many numbers of a row lie between two products, at the widest place.
+    """
+
+    links: tuple[Link, ...]
+    cuts: tuple[int | None, ...]
+    blocks: int
+    shape: tuple[int, ...]
+    permutation: tuple[int, ...] | None
+    in_features: int
+    out_features: int
+    between: int
+
+    def matrices(self, cores: Sequence[Tensor]) -> list[Tensor]:
+        """The matrix of every link, block by block. Gradients flow to the cores."""
+        slices = [
+            (core,) * self.blocks if cut is None else torch.split(core, 1, cut) for core, cut in zip(cores, self.cuts)
+        ]
+        return [_matrix(link, parts) for parts in zip(*slices) for link in self.links]
+
+    def apply(self, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Outputs (rows, out_features) of inputs (rows, in_features)."""
+        return self.apply_and_save(matrices, x)[0]
+
+    def apply_and_save(self, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Outputs, and for :meth:`gradients` what came into every product that is marked so."""
+        results = [self._apply(block, x) for block in self._by_block(matrices)]
+        y, *rest = (y for y, _ in results)
+        return sum(rest, y), [tensor for _, saved in results for tensor in saved]
+
+    def _by_block(self, matrices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+        count = len(self.links)
+        return [matrices[k * count : (k + 1) * count] for k in range(self.blocks)]
+
+    def _apply(self, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        rows = x.shape[0]
+        saved = []
+        for link, matrix in zip(self.links, matrices):
+            x = _enter(link, x, rows)
+            if link.saved:
+                saved.append(x)
+            x = _multiply(link, matrix, x)
+        return _permute(x, rows, self.shape, self.permutation).reshape(rows, self.out_features), saved
+
+    def apply_transposed(self, matrices: Sequence[Tensor], y: Tensor) -> Tensor:
+        """The transposed matrix times every row of ``y``: the gradient of the input from that of the output."""
+        first, *rest = (self._apply_transposed(block, y) for block in self._by_block(matrices))
+        return sum(rest, first)
+
+    def _apply_transposed(self, matrices: Sequence[Tensor], y: Tensor) -> Tensor:
+        rows = y.shape[0]
+        y = _permute_back(y, rows, self.shape, self.permutation)
+        for link, matrix in zip(reversed(self.links), reversed(matrices)):
+            y = _multiply_back(link, matrix, y, rows)
+        return y.reshape(rows, self.in_features)
+
+    def gradients(
+        self,
+        matrices: Sequence[Tensor],
+        x: Tensor,
+        y: Tensor,
+        saved: Sequence[Tensor] = (),
+        *,
+        input_gradient: bool = False,
+        totals: Sequence[Tensor] | None = None,
+    ) -> tuple[Tensor | None, list[Tensor]]:
+        """Gradients of the input, where wanted, and of the matrices.
+
+        Args:
+            matrices: as given to :meth:`apply`.
+            x: the inputs.
+            y: the gradient of the outputs.
+            saved: from :meth:`apply_and_save`; computed again when empty.
+            input_gradient: whether the gradient of ``x`` is wanted.
+            totals: gradients of the matrices for other rows; those for these rows are added to them, in place.
+        """
+        count = sum(link.saved for link in self.links)
+        d_x: Tensor | None = None
+        d_matrices: list[Tensor] = []
+        for k, block in enumerate(self._by_block(matrices)):
+            entered = self._enter_all(block, x, saved[k * count : (k + 1) * count])
+            start = len(d_matrices)
+            block_totals = totals[start : start + len(block)] if totals else (None,) * len(block)
+            d_block, found = self._gradients(block, entered, y, block_totals, input_gradient)
+            d_matrices += found
+            if input_gradient:
+                d_x = d_block if d_x is None else d_x + d_block
+        return d_x, d_matrices
+
+    def _enter_all(self, matrices: Sequence[Tensor], x: Tensor, saved: Sequence[Tensor]) -> list[Tensor]:
+        """What comes into every product."""
+        rows = x.shape[0]
+        found = iter(saved)
+        entered: list[Tensor] = []
+        for k, link in enumerate(self.links):
+            if link.saved and saved:
+                entered.append(next(found))
+            else:
+                x = _multiply(self.links[k - 1], matrices[k - 1], entered[-1]) if k else x
+                entered.append(_enter(link, x, rows))
+        return entered
+
+    def _gradients(
+        self,
+        matrices: Sequence[Tensor],
+        entered: Sequence[Tensor],
+        y: Tensor,
+        totals: Sequence[Tensor | None],
+        input_gradient: bool,
+    ) -> tuple[Tensor, list[Tensor]]:
+        rows = y.shape[0]
+        y = _permute_back(y, rows, self.shape, self.permutation)
+        gradients = []
+        for k in reversed(range(len(self.links))):
+            link, matrix = self.links[k], matrices[k]
+            gradients.append(_matrix_gradient(link, matrix, entered[k], y, totals[k]))
+            if k or input_gradient:
+                y = _multiply_back(link, matrix, y, rows)
+        return y.reshape(rows, -1), gradients[::-1]
+
+
+def chain_of(network: Network, rows: int, device: torch.device, *, input_gradient: bool) -> Chain:
+    """The chain for about ``rows`` inputs at once.
+
+    Args:
+        network: the weight.
+        rows: how many input vectors are multiplied at once; of no account in an export.
+        device: where they are multiplied.
+        input_gradient: whether the gradient with respect to the input is wanted too.
+    """
+    rows = EXPORTED_ROWS if torch.compiler.is_compiling() else rows
+    # Plans differ little between neighbouring batch sizes; powers of two keep the cache small.
+    rows = 1 << max(rows - 1, 0).bit_length()
+    return _chain(network, rows, input_gradient, CPU if device.type == "cpu" else GPU)
+
+
+@lru_cache(maxsize=1024)
+def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) -> Chain:
+    planned = plan(network, rows, input_gradient=input_gradient, machine=machine)
+    blocks = 1
+    cuts: tuple[int | None, ...] = (None,) * len(network.cores)
+    if planned.split is not None:
+        blocks = network.sizes[planned.split]
+        cuts = tuple(core.edges.index(planned.split) if planned.split in core.edges else None for core in network.cores)
+        network = network.slice(planned.split)
+    links: list[Link] = []
+    layout = network.inputs
+    for product in planned.products:
+        links.append(_link(network, product, layout))
+        if product.permutation is not None:
+            layout = tuple(layout[k] for k in product.permutation)
+        first = layout.index(product.contracted[0])
+        layout = (*layout[:first], *product.new, *layout[first + len(product.contracted) :])
+    shape = tuple(network.sizes[edge] for edge in layout)
+    between = max((p.before * p.after * network.size(p.new) for p in planned.products[:-1]), default=0)
+    sizes = (network.in_features, network.out_features, between)
+    return Chain(tuple(links), cuts, blocks, shape, planned.permutation, *sizes)
+
+
+def _link(network: Network, product: Product, layout: Edges) -> Link:
+    kept = tuple(edge for edge in product.contracted if edge in product.new)
+    new = tuple(_twin(edge) if edge in kept else edge for edge in product.new)
+    first, second = (product.contracted, new) if product.after == 1 else (new, product.contracted)
+    sizes = {**network.sizes, **{_twin(edge): network.sizes[edge] for edge in kept}}
+    edges = [*(network.cores[k].edges for k in product.group), *((edge, _twin(edge)) for edge in kept)]
+    order = merge_order(sizes, edges, (*first, *second))
+    return Link(
+        product.group,
+        order,
+        tuple(order.edges.index(edge) for edge in (*first, *second)),
+        tuple(network.sizes[edge] for edge in layout),
+        product.permutation,
+        network.size(product.contracted),
+        network.size(product.new),
+        product.after,
+        tuple(network.sizes[edge] for edge in kept),
+        product.saved,
+    )
+
+
+def _twin(edge: str) -> str:
+    """The label of an edge behind a block-diagonal matrix."""
+    return f"{edge}'"
+
+
+def _matrix(link: Link, cores: Sequence[Tensor]) -> Tensor:
+    tensors = [cores[k] for k in link.group]
+    tensors += [torch.eye(size, dtype=tensors[0].dtype, device=tensors[0].device) for size in link.kept]
+    shape = (link.inner, link.outer) if link.after == 1 else (link.outer, link.inner)
+    return contract(link.order, tensors).permute(link.axes).reshape(shape)
+
+
+def _enter(link: Link, x: Tensor, rows: int) -> Tensor:
+    """The running tensor as ``link`` multiplies it."""
+    x = _permute(x, rows, link.shape, link.permutation)
+    return x.reshape(-1, link.inner) if link.after == 1 else x.reshape(-1, link.inner, link.after)
+
+
+def _multiply(link: Link, matrix: Tensor, x: Tensor) -> Tensor:
+    if link.after == 1:
+        return x @ matrix
+    return torch.bmm(matrix.expand(x.shape[0], link.outer, link.inner), x)
+
+
+def _matrix_gradient(link: Link, matrix: Tensor, x: Tensor, y: Tensor, total: Tensor | None) -> Tensor:
+    """The gradient of a link's matrix, from what came into the link and the gradient of what it gave."""
+    if link.after > 1:
+        y = y.reshape(-1, link.outer, link.after)
+        if link.outer * link.inner <= (link.outer + link.inner) * link.after:
+            gradient = torch.bmm(y, x.mT).sum(0)
+        else:  # moving the axes costs less memory traffic than one matrix a row
+            gradient = torch.einsum("noa,nia->oi", y, x)
+        return gradient if total is None else total.add_(gradient)
+    y = y.reshape(-1, link.outer)
+    if matrix.stride(0) == 1:  # stored transposed, as is a dense weight: so must be its gradient
+        return (y.T @ x).T if total is None else total.T.addmm_(y.T, x).T
+    return x.T @ y if total is None else total.addmm_(x.T, y)
+
+
+def _multiply_back(link: Link, matrix: Tensor, y: Tensor, rows: int) -> Tensor:
+    """The gradient of what came into ``link``, from the gradient of what it gave."""
+    if link.after == 1:
+        y = y.reshape(-1, link.outer) @ matrix.T
+    else:
+        y = y.reshape(-1, link.outer, link.after)
+        y = torch.bmm(matrix.T.expand(y.shape[0], link.inner, link.outer), y)
+    return _permute_back(y, rows, link.shape, link.permutation)
+
+
+def _permute(x: Tensor, rows: int, shape: Sequence[int], permutation: Sequence[int] | None) -> Tensor:
+    """Reorder all axes but the rows."""
+    return x if permutation is None else x.reshape(rows, *shape).permute(0, *(k + 1 for k in permutation))
+
+
+def _permute_back(y: Tensor, rows: int, shape: Sequence[int], permutation: Sequence[int] | None) -> Tensor:
+    """Undo :func:`_permute`."""
+    if permutation is None:
+        return y
+    inverse = sorted(range(len(permutation)), key=lambda k: permutation[k])
+    return y.reshape(rows, *(shape[k] for k in permutation)).permute(0, *(k + 1 for k in inverse))

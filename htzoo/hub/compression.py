@@ -1,0 +1,158 @@
+"""A trained model, or a bare recurrent layer, with smaller weights: what is lost and what is won."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from htzoo.formats import Dense, Format
+from htzoo.hub.classifier import PublishedClassifier
+from htzoo.nn import Weight, compress
+from htzoo.nn.recurrent import Recurrent
+
+STATE_DICTS = (".pt", ".pth", ".bin", ".safetensors")
+_CELLS = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}  # by gates
+_CLIPS, _FRAMES, _REPEATS = 16, 8, 7
+
+
+@dataclass(frozen=True)
+class WeightReport:
+    """One weight before and after.
+
+    Attributes:
+        name: in the layer.
+        format: the new format, in words.
+        error: relative error, the norm of the difference over the norm; None where nothing was changed.
+        before: its parameters.
+        after: its parameters now.
+    """
+
+    name: str
+    format: str
+    error: float | None
+    before: int
+    after: int
+
+
+def read_layer(path: Path, prefix: str | None = None) -> nn.RNNBase:
+    """A layer of :mod:`torch.nn` from its state dict, alone or inside that of a larger model.
+
+    Args:
+        path: a file of :func:`torch.save` (no pickled code is run) or of safetensors.
+        prefix: what stands before the layer's names, as in ``encoder.lstm``; found where there is but one layer.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is of another kind, holds no such layer, or several.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is no file: give a state dict, a checkpoint, or the name of a model")
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # whatever the readers say to a file of another kind
+        raise ValueError(f"{path} is no state dict: save one with torch.save(model.state_dict(), ...)") from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path} holds a {type(state).__name__}: save one with torch.save(model.state_dict(), ...)")
+    first = "weight_ih_l0"
+    found = [str(key).removesuffix(first).rstrip(".") for key in state if str(key).endswith(first)]
+    if prefix is None:
+        if not found:
+            raise ValueError(f"{path} holds no layer of torch.nn.RNN, GRU or LSTM: there is no {first} in it")
+        if len(found) > 1:
+            names = ", ".join(map(repr, found))
+            raise ValueError(f"{path} holds {len(found)} layers: say which with --layer, one of {names}")
+        prefix = found[0]
+    if prefix not in found:
+        raise ValueError(f"{path} has no layer {prefix!r}: there are {', '.join(map(repr, found)) or 'none'}")
+    start = f"{prefix}." if prefix else ""
+    own = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
+    own = {key: value for key, value in own.items() if key.startswith(("weight_", "bias_")) and "." not in key}
+    return _layer(path, own)
+
+
+def _layer(path: Path, state: dict[str, Tensor]) -> nn.RNNBase:
+    rows, hidden = state["weight_hh_l0"].shape
+    cell = _CELLS.get(rows // hidden if rows % hidden == 0 else 0)
+    if cell is None or any(key.startswith("weight_hr") for key in state):
+        raise ValueError(f"{path}: a weight_hh_l0 of {rows} x {hidden} is no RNN, GRU or LSTM without projection")
+    layers = 1 + max(int(key.removesuffix("_reverse").rpartition("_l")[2]) for key in state)
+    layer = cell(
+        state["weight_ih_l0"].shape[1],
+        hidden,
+        layers,
+        bias="bias_ih_l0" in state,
+        bidirectional="weight_ih_l0_reverse" in state,
+        batch_first=True,
+        dtype=torch.float32,
+    )
+    layer.load_state_dict(state)
+    return layer.eval()
+
+
+def compress_layer(layer: nn.Module, formats: Mapping[str, Format | None]) -> tuple[Recurrent, list[WeightReport]]:
+    """The closest layer in other formats, and what became of every weight.
+
+    Args:
+        layer: a recurrent layer of :mod:`torch.nn` or :mod:`htzoo.nn`.
+        formats: ``input_format`` and ``hidden_format``, or ``joint_format``.
+
+    Raises:
+        ValueError: a format does not fit the layer.
+    """
+    small = compress(layer, **formats)
+    assert isinstance(small, Recurrent)
+    old = dict(layer.named_modules()) if isinstance(layer, Recurrent) else {}
+    rows = []
+    for name, part in small.named_children():
+        if not isinstance(part, Weight):
+            continue
+        matrix = part.network.in_features * part.network.out_features
+        known = old.get(name)
+        before = known.num_parameters if isinstance(known, Weight) else matrix
+        dense = isinstance(part.format, Dense)
+        rows.append(WeightReport(name, str(part.format), None if dense else part.error, before, part.num_parameters))
+    return small, rows
+
+
+def compress_classifier(
+    model: PublishedClassifier, formats: Mapping[str, Format | None]
+) -> tuple[PublishedClassifier, list[WeightReport]]:
+    """The same for a video classifier; its CNN and its head stay as they are.
+
+    Raises:
+        ValueError: a format does not fit the layer.
+    """
+    layer, rows = compress_layer(model.recurrent, formats)
+    words = {key: None if form is None else form.to_dict() for key, form in formats.items()}
+    none: dict[str, Any] = {"input_format": None, "hidden_format": None, "joint_format": None}
+    arguments = {**model.config.arguments, **none, **words}
+    small = PublishedClassifier(replace(model.config, arguments=arguments, result=None))  # the accuracy is another one
+    state = {key: value for key, value in model.state_dict().items() if not key.startswith("recurrent.")}
+    small.load_state_dict({**state, **{f"recurrent.{key}": value for key, value in layer.state_dict().items()}})
+    return small.eval(), rows
+
+
+def milliseconds(layer: nn.Module, *, training: bool) -> float:
+    """Median time of a layer for 16 sequences of 8 steps: forward, or with ``training`` forward and backward."""
+    parameter = next(layer.parameters())
+    x = torch.randn(_CLIPS, _FRAMES, int(layer.input_size), dtype=parameter.dtype)  # type: ignore[arg-type]
+    times = []
+    for _ in range(_REPEATS):
+        start = perf_counter()
+        with torch.set_grad_enabled(training):
+            output = layer(x)[0]
+            if training:
+                output.sum().backward()
+        times.append(perf_counter() - start)
+        layer.zero_grad(set_to_none=True)
+    return 1000 * median(times[1:])  # the first one plans

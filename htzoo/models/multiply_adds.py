@@ -1,0 +1,33 @@
+"""How many multiply-adds one frame costs."""
+
+from __future__ import annotations
+
+from htzoo.formats import Dense
+from htzoo.formats.columns import columns_of
+from htzoo.formats.plan import plan
+from htzoo.models.video_classifier import VideoClassifier
+
+
+def input_multiply_adds(model: VideoClassifier, frames: int) -> tuple[int, int]:
+    """Multiply-adds of the first layer's input product per frame, as it is computed, and with a dense weight.
+
+    The merging of the cores, once for all frames that pass together, is not counted.
+
+    Args:
+        model: the model.
+        frames: how many frames pass together, for which the order of the products is chosen.
+    """
+    layer = model.recurrent
+    joint = getattr(layer, "weight_l0", None)
+    weight = layer.weight_ih_l0 if joint is None else joint
+    network = weight.network
+    dense = layer.input_size * network.out_features
+    if isinstance(weight.format, Dense):
+        return dense, dense
+    if joint is not None:
+        network = columns_of(network, 0, layer.input_size).network
+    found = plan(network, frames)
+    blocks = 1 if found.split is None else network.sizes[found.split]
+    part = network if found.split is None else network.slice(found.split)
+    count = sum(p.before * p.after * part.size(p.contracted) * part.size(p.new) for p in found.products)
+    return blocks * count, dense

@@ -1,0 +1,249 @@
+"""From a run to a published, compressed, exported model that labels videos, on the command line."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import htzoo
+from htzoo.cli.main import main
+from htzoo.data import MovingDigits
+from htzoo.hub.pretrained import from_pretrained
+from tests.cli.test_training import SMALL, htzoo_command
+from tests.data.helpers import FewDigits
+
+
+@pytest.fixture(scope="module")
+def checkpoint(few_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The best epoch of a finished run."""
+    folder = tmp_path_factory.mktemp("run")
+    htzoo_command("fit", "--config", "moving_digits_ht", *SMALL, f"--data.root={few_root}", folder=folder)
+    (run,) = (folder / "runs" / "moving_digits_ht").iterdir()
+    return run / "checkpoints" / "best.ckpt"
+
+
+@pytest.fixture(scope="module")
+def published(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published") / "digits"
+    assert main(["publish", str(checkpoint), "-o", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def clip(few_root: Path) -> Path:
+    return MovingDigits(root=str(few_root)).list_clips()[0].path
+
+
+def test_published_folder(published: Path, checkpoint: Path) -> None:
+    names = {"README.md", "config.json", "model.safetensors", "confusion.png", "curves.png"}
+    assert {path.name for path in published.iterdir()} == names
+    summary = json.loads((checkpoint.parents[1] / "summary.json").read_text())
+    card = (published / "README.md").read_text()
+    assert f"**Test accuracy {summary['test_accuracy']:.3f}**" in card
+    assert f"of {summary['test_clips']:,} clips" in card and "seed 0" in card
+    assert summary["command"] in card and "htzoo fit --config moving_digits_ht" in card
+    assert "model-index" in card and "pipeline_tag: video-classification" in card
+    assert "![confusion](confusion.png)" in card and "groups 21 to 25" in card
+    model = from_pretrained(published)
+    saved = torch.load(checkpoint, weights_only=True)["state_dict"]
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, saved[f"model.{name}"])
+    assert model.config.result.accuracy == summary["test_accuracy"]
+    assert model.config.name == "moving_digits_ht"
+
+
+def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Path) -> None:
+    """`classify` on every test clip, file by file, gives the accuracy that the run found."""
+    data = FewDigits(root=str(few_root))
+    data.setup()
+    model = from_pretrained(published)
+    clips = [clip for clip, part in zip(data.clips, data.parts, strict=True) if part == "test"]
+    right = sum(model.classify(clip.path, top=1)[0][0] == data.classes[clip.label] for clip in clips)
+    assert len(clips) == model.config.result.clips
+    assert right / len(clips) == pytest.approx(model.config.result.accuracy)
+
+
+def test_a_checkpoint_that_was_not_tested_claims_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(checkpoint.parents[1], tmp_path / "run")
+    (run / "checkpoints" / "best.ckpt").rename(run / "checkpoints" / "other.ckpt")
+    assert main(["publish", str(run / "checkpoints" / "other.ckpt"), "-o", str(tmp_path / "out")]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "accuracy" not in card and not (tmp_path / "out" / "confusion.png").exists()
+
+
+def test_publish_dry_run(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["publish", str(checkpoint), "--repo", "someone/digits", "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert 'htzoo.from_pretrained("someone/digits")' in printed
+    assert printed.splitlines()[-1].endswith("as someone/digits; nothing was sent")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["publish", "nix.ckpt", "--repo", "a/b"], 1, "nix.ckpt is no file: give a checkpoint"),
+        (["publish", "x"], 2, "one of the arguments --repo -o/--output is required"),
+        (["publish", "x", "-o", "y", "--private"], 2, "are for --repo: leave them out"),
+        (["classify", "moving_digits_hx", "a.mp4"], 1, "no model 'moving_digits_hx'"),
+        (["classify", "a", "b", "--top", "0"], 2, "--top is 0: give a number of at least 1"),
+        (["classify", "a", "b", "--stride", "1"], 2, "--stride is given without --window"),
+        (["export", "a", "-o", "a.tflite"], 2, "give a file that ends in .onnx or .pt2"),
+        (["compress", "a", "--to", "tt", "-o", "b"], 2, "give either --budget, or the shape"),
+        (["compress", "a", "--to", "xx", "-o", "b"], 2, "invalid choice: 'xx'"),
+        (["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b"], 1, "a.pt is no file"),
+        (
+            ["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b", "--trainer.max_epochs=1"],
+            2,
+            "need --fine-tune",
+        ),
+    ],
+)
+def test_what_is_refused(
+    words: list[str], status: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    try:
+        found = main(words)
+    except SystemExit as stop:
+        found = int(stop.code or 0)
+    lines = capsys.readouterr().err.splitlines()
+    assert (found, len(lines)) == (status, 1)
+    assert message in lines[0] and lines[0].startswith("htzoo: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_classify(published: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = from_pretrained(published).classify(clip, top=2)
+    assert main(["classify", str(published), str(clip), "--top", "2", "--csv", str(tmp_path / "labels.csv")]) == 0
+    text = "  ".join(f"{label} {probability:.3f}" for label, probability in expected)
+    assert capsys.readouterr().out == f"{clip}  {text}\n"
+    with (tmp_path / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["rank"], row["label"]) for row in rows] == [("1", expected[0][0]), ("2", expected[1][0])]
+    assert main(["classify", str(published), str(clip), "--top", "2", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["clips"]
+    assert found == {"path": str(clip), "labels": [{"label": k, "probability": p} for k, p in expected]}
+
+
+def test_classify_goes_on_after_a_bad_file(
+    published: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"no video")
+    shutil.copy(clip, folder / "b.mp4")
+    assert main(["classify", str(published), str(folder), "gone.mp4", "--json"]) == 1
+    printed = capsys.readouterr()
+    bad, good, gone = json.loads(printed.out)["clips"]
+    assert "not a readable video" in bad["error"] and "does not exist" in gone["error"]
+    assert len(good["labels"]) == 5
+    assert printed.err.startswith("htzoo: 2 of 3 videos could not be labelled: ") and printed.err.count("\n") == 1
+
+
+def test_classify_windows_of_a_checkpoint(checkpoint: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["classify", str(checkpoint), str(clip), "--window", "0.5", "--top", "1", "--json"]) == 0
+    windows = json.loads(capsys.readouterr().out)["clips"]
+    assert len(windows) > 1 and windows[1]["start"] == windows[0]["end"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_compress_a_model_and_fine_tune_it(
+    checkpoint: Path,
+    few_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = tmp_path / "small"
+    words = ["compress", str(checkpoint), "--to", "tt", "--in-modes", "4,9,16", "--out-modes", "2,2,2", "--rank", "1"]
+    assert main([*words, "-o", str(small), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    by_name = {row["name"]: row for row in report["weights"]}
+    old, new = from_pretrained_of(checkpoint), from_pretrained(small)
+    wanted, got = (model.recurrent.weight_ih_l0.to_dense().detach() for model in (old, new))
+    assert by_name["weight_ih_l0"]["error"] == pytest.approx(float((wanted - got).norm() / wanted.norm()), rel=1e-3)
+    assert (
+        by_name["weight_ih_l0"]["after"]
+        == new.recurrent.weight_ih_l0.num_parameters
+        < by_name["weight_ih_l0"]["before"]
+    )
+    assert torch.equal(new.classifier.weight, old.classifier.weight)
+    assert new.config.result is None  # what the large model reached says nothing of this one
+    tuned = htzoo_command(
+        *words, "-o", "tuned", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
+        "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--model.init_args.optimizer.init_args.lr=1e-9",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert "tuned: fine-tuned, test accuracy" in tuned.stdout
+    trained = from_pretrained(tmp_path / "tuned")
+    assert trained.config.result is not None
+    assert torch.allclose(trained.classifier.weight, new.classifier.weight, atol=1e-6)  # it did start from there
+
+
+def from_pretrained_of(checkpoint: Path) -> torch.nn.Module:
+    from htzoo.hub.opening import open_classifier
+
+    return open_classifier(str(checkpoint))
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
+def test_compress_a_state_dict(cell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    layer = getattr(torch.nn, cell)(24, 16, 2, batch_first=True, bidirectional=True)
+    torch.save({"encoder.rnn." + key: value for key, value in layer.state_dict().items()}, tmp_path / "model.pt")
+    words = ["compress", str(tmp_path / "model.pt"), "-o", str(tmp_path / "small"), "--to", "tt"]
+    assert main([*words, "--in-modes", "4,6", "--out-modes", "4,4", "--rank", "16" if cell == "RNN" else "24"]) == 0
+    printed = capsys.readouterr().out
+    assert "weight_ih_l0  " in printed and "whole layer: " in printed and "times the speed" in printed
+    small = htzoo.from_pretrained(tmp_path / "small")
+    x = torch.randn(2, 5, 24)
+    torch.testing.assert_close(small(x)[0], layer(x)[0], atol=1e-5, rtol=1e-4)  # the ranks suffice: equal outputs
+
+
+def test_compress_within_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layer = torch.nn.LSTM(64, 64)
+    torch.save(layer.state_dict(), tmp_path / "lstm.pt")
+    words = ["compress", str(tmp_path / "lstm.pt"), "--to", "tt", "--budget", "10x", "--hidden-to", "ht"]
+    assert main([*words, "--hidden-budget", "3000", "-o", str(tmp_path / "small"), "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["weights"]
+    assert 0 < first["after"] <= 64 * 256 / 10 and 0 < second["after"] <= 3000
+    words = ["compress", str(tmp_path / "lstm.pt"), "--to", "ht", "--joint", "--budget", "1,500"]
+    assert main([*words, "-o", str(tmp_path / "joint"), "--json"]) == 0
+    (joint,) = json.loads(capsys.readouterr().out)["weights"]
+    assert joint["name"] == "weight_l0" and joint["after"] <= 1500
+
+
+def test_several_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = torch.nn.ModuleDict({"a": torch.nn.LSTM(16, 16), "b": torch.nn.GRU(16, 16)})
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    words = ["compress", str(tmp_path / "model.pt"), "--to", "tt", "--budget", "4x"]
+    assert main([*words, "-o", str(tmp_path / "x")]) == 1
+    assert "holds 2 layers: say which with --layer, one of 'a', 'b'" in capsys.readouterr().err
+    assert main([*words, "-o", str(tmp_path / "b"), "--layer", "b"]) == 0
+    assert type(htzoo.from_pretrained(tmp_path / "b")).__name__ == "GRU"
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_export(suffix: str, published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if suffix == ".onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+    output = tmp_path / f"digits{suffix}"
+    assert main(["export", str(published), "-o", str(output)]) == 0
+    assert "logits and the model's differ by at most" in capsys.readouterr().out
+    model = from_pretrained(published)
+    video = torch.randint(0, 256, (2, 5, 3, 12, 16), dtype=torch.uint8)
+    if suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(output))
+        found = torch.from_numpy(session.run(None, {"video": video.numpy()})[0])
+        facts = session.get_modelmeta().custom_metadata_map
+    else:
+        facts = {"classes": ""}
+        found = torch.export.load(output, extra_files=facts).module()(video)
+    assert json.loads(facts["classes"]) == list(model.classes)
+    torch.testing.assert_close(found, model(video), atol=1e-5, rtol=1e-4)
