@@ -16,11 +16,16 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
+from htzoo.data import VideoDataModule
 from htzoo.models import VideoClassifier
+from htzoo.tasks.feature_cache import can_keep_features, keep_features
 from htzoo.tasks.schedules import Schedule, make_schedule
 
 if TYPE_CHECKING:
-    from htzoo.data.clips import Batch
+    from htzoo.data.clips import Batch as VideoBatch
+    from htzoo.data.features import FeatureBatch
+
+    Batch = VideoBatch | FeatureBatch
 
 
 class VideoClassification(pl.LightningModule):
@@ -33,6 +38,8 @@ class VideoClassification(pl.LightningModule):
             :func:`htzoo.tasks.schedules.make_schedule`.
         decay: of ``inverse_time`` and ``steps``.
         milestones: epochs, counted from 0, at which ``steps`` changes the rate.
+        feature_cache: whether the features that a frozen CNN makes of a clip are kept on disk, beside the data, so that
+            the CNN reads each clip once and not in every epoch. Training clips that are changed at random pass it anew.
         top_k: also report how often the class is among the k likeliest.
         model: arguments of :class:`~htzoo.models.VideoClassifier`.
 
@@ -51,6 +58,7 @@ class VideoClassification(pl.LightningModule):
         schedule: Schedule = "one_cycle",
         decay: float = 0.1,
         milestones: Sequence[int] = (),
+        feature_cache: bool = True,
         top_k: int = 3,
         **model: Any,
     ) -> None:
@@ -62,6 +70,7 @@ class VideoClassification(pl.LightningModule):
         self.schedule: Schedule = schedule
         self.decay = decay
         self.milestones = tuple(milestones)
+        self.feature_cache = feature_cache
         self.top_k = top_k
         count = len(self.model.classes)
         metrics = self.make_metrics(count)
@@ -96,6 +105,12 @@ class VideoClassification(pl.LightningModule):
         logits: Tensor = self.model(video, lengths)
         return logits
 
+    def setup(self, stage: str) -> None:
+        """Make the features that a frozen CNN has of the clips, where they are to be kept."""
+        data = getattr(self.trainer, "datamodule", None)
+        if self.feature_cache and isinstance(data, VideoDataModule) and can_keep_features(self.model, self.trainer):
+            keep_features(self.model, data, self.trainer)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         logits = self._logits(batch)
@@ -128,7 +143,10 @@ class VideoClassification(pl.LightningModule):
 
     def _logits(self, batch: Batch) -> Tensor:
         """Logits (clips, classes), the mean over the views of a clip."""
-        logits: Tensor = self(batch["video"], batch["length"])
+        if "features" in batch:
+            logits = self.model.classify_features(batch["features"], batch["length"])
+        else:
+            logits = self(batch["video"], batch["length"])
         return logits.reshape(len(batch["label"]), -1, logits.shape[-1]).mean(1)
 
     def _evaluate(self, batch: Batch, name: str, mean_loss: MeanMetric, metrics: MetricCollection) -> Tensor:
