@@ -13,6 +13,8 @@ COMMANDS = {
     "validate": ("training", "measure a checkpoint on the validation clips"),
     "test": ("training", "measure a checkpoint on the test clips"),
     "predict": ("training", "write class probabilities for the test clips"),
+    "models": ("models", "list the models of the zoo"),
+    "info": ("info", "one model: sizes, parameters, ratios, published figures, a picture of its networks"),
 }
 
 HELP = """\

@@ -220,6 +220,10 @@ class VideoDataModule(LightningDataModule):
         )
         self._reader = ClipReader(self.clips, self.sampler, size, cache)
 
+    def label_of(self, index: int) -> str:
+        """What clip `index` shows, in words."""
+        return self.classes[self.clips[index].label]
+
     @property
     def augments(self) -> bool:
         """Whether training clips are changed at random."""

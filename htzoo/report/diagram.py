@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from htzoo.formats import Network
+from htzoo.formats import Dense, Network
+from htzoo.nn import Weight
 from htzoo.report.figures import BLUE, GREEN, GREY, INK, ORANGE, PALE, new_figure, save_figure, shared_look
 from htzoo.report.layout import Layout, Point, lay_out
 
@@ -18,6 +19,7 @@ _RADIUS = 0.36
 _LEG = 0.62
 _REACH = _RADIUS + _LEG + 0.55  # of a core's legs with their labels
 _INCHES = 0.62  # a unit
+_WEIGHTS = {"input": "input to hidden", "hidden": "hidden to hidden", "joint": "input and hidden to hidden, joint"}
 _PARTS = {
     "input_to_hidden": "input to hidden",
     "hidden_to_hidden": "hidden to hidden",
@@ -28,18 +30,23 @@ _PARTS = {
 }
 
 
-def plot_design(design: Mapping[str, Any], networks: Sequence[tuple[str, Network]], gates: int, output: Path) -> None:
+def plot_design(design: Mapping[str, Any], weights: Mapping[str, Weight], gates: int, output: Path) -> None:
     """Draw the networks of a model's recurrent layer, and its parameters part by part, as a PNG.
 
     Args:
         design: what :func:`htzoo.hub.design.design` returns.
-        networks: a title and a network for every tensorized weight.
+        weights: the weights by kind, ``input`` and ``hidden`` or ``joint``. Dense ones are not drawn, unless all are.
         gates: how many gates the first output mode carries.
         output: the file, written whole or not at all.
 
     Raises:
         OSError: the file cannot be written.
     """
+    chosen = {kind: weight for kind, weight in weights.items() if not isinstance(weight.format, Dense)}
+    networks = [
+        (f"{_WEIGHTS[kind]}: {type(weight.format).__name__}", weight.network)
+        for kind, weight in (chosen or {"input": weights["input"]}).items()
+    ]
     with shared_look():
         layouts = [lay_out(network) for _, network in networks]
         heights = [_extent(layout)[1] for layout in layouts]

@@ -144,7 +144,7 @@ class VideoClassification(pl.LightningModule):
     def _logits(self, batch: Batch) -> Tensor:
         """Logits (clips, classes), the mean over the views of a clip."""
         if "features" in batch:
-            logits = self.model.classify_features(batch["features"], batch["length"])
+            logits = self.model.classify_features(batch["features"], batch["length"])  # type: ignore[typeddict-item]
         else:
             logits = self(batch["video"], batch["length"])
         return logits.reshape(len(batch["label"]), -1, logits.shape[-1]).mean(1)
