@@ -21,7 +21,7 @@ def run(words: Sequence[str]) -> None:
     """
     parser = argparse.ArgumentParser(
         prog="htzoo info",
-        description="Show one model: sizes, formats, parameters beside a dense twin's, multiply-adds, published figures.",
+        description="Show one model: sizes, formats, parameters beside a dense twin's, and published figures.",
         epilog="example: htzoo info ucf11_ht --picture ucf11_ht.png",
     )
     parser.add_argument(
