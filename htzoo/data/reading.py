@@ -7,7 +7,7 @@ No reader outlives the call that opened it, so reading is safe in any thread, pr
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -66,6 +66,45 @@ def count_frames(path: str | os.PathLike[str]) -> int:
         VideoError: The file is missing, empty, damaged or not a video.
     """
     return sum(1 for _ in _decode(_existing(path)))
+
+
+def frame_rate(path: str | os.PathLike[str]) -> float | None:
+    """Frames a second on average, as the file says; None where it does not.
+
+    Raises:
+        VideoError: The file is missing, empty, damaged or not a video.
+    """
+    with _open(_existing(path)) as container:
+        rate = container.streams.video[0].average_rate
+        return float(rate) if rate else None
+
+
+def stream_frames(
+    path: str | os.PathLike[str], wanted: Callable[[int], bool], size: tuple[int, int] | None = None
+) -> Iterator[Frames | None]:
+    """Yield every frame in the order shown, and None for those that are not wanted.
+
+    Args:
+        path: The video file.
+        wanted: Says by its number, from 0, whether a frame is to be converted.
+        size: (height, width) to resize to, as `read_frames` does; None keeps the size of the video.
+
+    Yields:
+        RGB, uint8, H x W x 3.
+
+    Raises:
+        VideoError: The file is missing, empty, damaged, not a video, or holds no picture.
+    """
+    file = _existing(path)
+    index = -1
+    for index, frame in enumerate(_decode(file)):
+        if not wanted(index):
+            yield None
+            continue
+        picture = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        yield picture if size is None or size == picture.shape[:2] else _resize(picture[None], size)[0]
+    if index < 0:
+        raise VideoError(f"{file} holds no picture that can be decoded; replace the file.")
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:

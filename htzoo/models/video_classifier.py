@@ -90,7 +90,7 @@ class VideoClassifier(nn.Module):
             features * (2 if feature_mode == "both" else 1),
             hidden_size,
             num_layers,
-            bias,
+            bias=bias,
             batch_first=True,
             dropout=dropout,
             input_format=_format("input_format", input_format),

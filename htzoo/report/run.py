@@ -121,6 +121,7 @@ class RunReport(pl.Callback):
                 versions=_versions(),
                 machine=_machine(trainer),
                 pictures=tuple(pictures),
+                checkpoint=Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
             ),
             folder / "summary.md",
         )

@@ -1,7 +1,8 @@
 """The summary of a run: what a person wants to know of it, on one page of Markdown."""
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from htzoo.files import replacing
@@ -41,6 +42,7 @@ class RunSummary:
         versions: package -> version.
         machine: what it ran on, in words.
         pictures: files beside the summary to show in it.
+        checkpoint: name of the file that was tested, None if there was none.
     """
 
     name: str
@@ -61,6 +63,7 @@ class RunSummary:
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: str = ""
     pictures: tuple[str, ...] = ("curves.png", "confusion.png")
+    checkpoint: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse figures that contradict one another, rather than print them side by side.
@@ -86,11 +89,11 @@ class RunSummary:
 
 
 def write_summary(summary: RunSummary, output: Path) -> None:
-    """Write the summary as Markdown, whole or not at all.
+    """Write the summary as Markdown, and beside it as JSON for programs; each whole or not at all.
 
     Args:
         summary: what to write.
-        output: the file, usually `summary.md` in the folder of the run; pictures are linked relative to it.
+        output: the Markdown file, usually `summary.md` in the folder of the run; pictures are linked relative to it.
 
     Raises:
         OSError: the file cannot be written.
@@ -98,6 +101,26 @@ def write_summary(summary: RunSummary, output: Path) -> None:
     text = "\n".join(_lines(summary)) + "\n"
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+    with replacing(output.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(asdict(summary), indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def read_summary(path: Path) -> RunSummary:
+    """Read the JSON that :func:`write_summary` wrote.
+
+    Args:
+        path: usually `summary.json` in the folder of the run.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no summary, or its figures contradict one another.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values["per_class"] = {name: (correct, total) for name, (correct, total) in values["per_class"].items()}
+        return RunSummary(**{**values, "pictures": tuple(values["pictures"])})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no summary of a run: test the checkpoint again") from error
 
 
 def _lines(summary: RunSummary) -> Iterator[str]:

@@ -1,0 +1,267 @@
+"""The model card: README.md with the metadata that the Hub reads, and what a person wants to know."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import nn
+
+from htzoo.hub.config import ModelConfig
+from htzoo.hub.describe import parameter_counts
+from htzoo.hub.run import Training
+
+CARD_NAME = "README.md"
+_MARK = "<!-- Made by htzoo; edit it freely, it is then never overwritten. sha256 of the text above: "
+_PARTS = {
+    "input_to_hidden": "input to hidden",
+    "hidden_to_hidden": "hidden to hidden",
+    "joint": "input and hidden to hidden, joint",
+    "bias": "bias",
+    "classifier": "classifier",
+    "backbone": "CNN",
+    "total": "**whole model**",
+}
+# What the Hub calls the licences of the data sets; weights trained on data that restrict their use carry the same.
+_LICENCES = {
+    "MIT": "mit",
+    "Apache-2.0": "apache-2.0",
+    "CC BY 4.0": "cc-by-4.0",
+    "CC BY-SA 4.0": "cc-by-sa-4.0",
+    "CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0",
+}
+_PAPERS = {
+    "TensorTrain": "Yang, Krompass, Tresp: Tensor-Train Recurrent Neural Networks for Video Classification, ICML 2017",
+    "BlockTerm": (
+        "Ye et al.: Learning Compact Recurrent Neural Networks with Block-Term Tensor Decomposition, CVPR 2018"
+    ),
+    "TensorRing": (
+        "Pan et al.: Compressing Recurrent Neural Networks with Tensor Ring for Action Recognition, AAAI 2019"
+    ),
+    "HierarchicalTucker": (
+        "Yin et al.: Compressing Recurrent Neural Networks Using Hierarchical Tucker Tensor Decomposition, "
+        "arXiv 2005.04366"
+    ),
+    "KroneckerCP": (
+        "Wang et al.: Kronecker CP Decomposition with Fast Multiplication for Compressing RNNs, arXiv 2008.09342"
+    ),
+}
+_JOINT = (
+    "Yin et al.: Towards Extremely Compact RNNs for Video Recognition with Fully Decomposed Hierarchical Tucker "
+    "Structure, CVPR 2021"
+)
+
+
+def model_card(
+    config: ModelConfig, module: nn.Module, training: Training | None, load_as: str, pictures: tuple[str, ...]
+) -> str:
+    """The text of a card, the same for the same model.
+
+    Args:
+        config: what config.json says.
+        module: the model, to count its parameters.
+        training: what is known of its training.
+        load_as: what :func:`htzoo.from_pretrained` is to be given.
+        pictures: pictures beside the card.
+    """
+    metadata = yaml.safe_dump(_metadata(config, training), sort_keys=False, allow_unicode=True)
+    body = "\n".join(_body(config, module, training, load_as, pictures))
+    return _marked(f"---\n{metadata}---\n\n{body}\n\n")
+
+
+def _marked(text: str) -> str:
+    return f"{text}{_MARK}{_digest(text)} -->\n"
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a card may be replaced: there is none, or it is as htzoo wrote it."""
+    if not path.is_file():
+        return True
+    text, mark, rest = path.read_text(encoding="utf-8", errors="replace").rpartition(_MARK)
+    return bool(mark) and rest.strip() == f"{_digest(text)} -->"
+
+
+def readdressed(card: str, load_as: str) -> str:
+    """A card as htzoo wrote it, for a model that has moved to where :func:`htzoo.from_pretrained` finds ``load_as``."""
+    text, _, _ = card.rpartition(_MARK)
+    text = re.sub(r'(?<=from_pretrained\(")[^"]*', lambda _: load_as, text, count=1)
+    return _marked(re.sub(r"(?<=`htzoo classify )\S+", lambda _: load_as, text, count=1))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
+
+
+def _metadata(config: ModelConfig, training: Training | None) -> dict[str, Any]:
+    values: dict[str, Any] = {"library_name": "htzoo"}
+    if config.kind == "VideoClassifier":
+        values["pipeline_tag"] = "video-classification"
+    values["license"] = _licence(training)
+    values["tags"] = ["tensor-network", "compression", *_formats(config)]
+    result = config.result
+    if result is None:
+        return values
+    title = training.title if training is not None and training.title else result.dataset
+    values["model-index"] = [
+        {
+            "name": config.name or config.kind,
+            "results": [
+                {
+                    "task": {"type": "video-classification", "name": "Video classification"},
+                    "dataset": {"type": result.dataset, "name": title, "split": result.split},
+                    "metrics": [{"type": "accuracy", "name": "Test accuracy", "value": round(result.accuracy, 4)}],
+                }
+            ],
+        }
+    ]
+    return values
+
+
+def _licence(training: Training | None) -> str:
+    if training is None or not training.licence:
+        return "apache-2.0"
+    return next((ours for words, ours in _LICENCES.items() if words in training.licence), "other")
+
+
+def _formats(config: ModelConfig) -> list[str]:
+    found = (config.arguments.get(key) for key in ("input_format", "hidden_format", "joint_format"))
+    return sorted({str(value["name"]) for value in found if value is not None})
+
+
+def _body(
+    config: ModelConfig, module: nn.Module, training: Training | None, load_as: str, pictures: tuple[str, ...]
+) -> Iterator[str]:
+    name = config.name or config.kind
+    yield f"# {name}"
+    yield ""
+    yield _what(config)
+    yield ""
+    yield "## Use it"
+    yield ""
+    yield "```python"
+    yield "import htzoo"
+    yield ""
+    if config.kind == "VideoClassifier":
+        yield f'model = htzoo.from_pretrained("{load_as}")'
+        yield 'model.classify("clip.mp4", top=5)  # [(label, probability), ...]'
+    else:
+        yield f'layer = htzoo.from_pretrained("{load_as}")'
+        yield f"output, state = layer(x)  # takes the place of torch.nn.{config.kind}"
+    yield "```"
+    if config.kind == "VideoClassifier":
+        yield ""
+        yield f"or `htzoo classify {load_as} clip.mp4`. Labels: " + ", ".join(config.arguments["classes"][:200]) + "."
+    yield ""
+    yield "## Parameters"
+    yield ""
+    yield "| part | this model | dense | fewer by |"
+    yield "|---|---:|---:|---:|"
+    ours, dense = parameter_counts(module), parameter_counts(module, dense=True)
+    for part, words in _PARTS.items():
+        if ours.get(part) or dense.get(part):
+            yield f"| {words} | {ours[part]:,} | {dense[part]:,} | {_ratio(dense[part], ours[part])} |"
+    if config.result is not None or training is not None:
+        yield ""
+        yield from _training(config, training)
+    for picture in pictures:
+        yield ""
+        yield f"![{Path(picture).stem}]({picture})"
+    if training is not None and training.summary.per_class:
+        yield ""
+        yield "| class | correct | clips | accuracy |"
+        yield "|---|---:|---:|---:|"
+        for label, (correct, total) in training.summary.per_class.items():
+            yield f"| {label} | {correct} | {total} | {f'{correct / total:.3f}' if total else '-'} |"
+    yield ""
+    yield "## Licence and citation"
+    yield ""
+    yield _licence_words(training)
+    papers = [_PAPERS[name] for name in _formats(config) if name in _PAPERS]
+    if config.arguments.get("joint_format") is not None:
+        papers.append(_JOINT)
+    if papers:
+        yield ""
+        yield "If you use it, cite the data set and the paper of the format:"
+        yield ""
+        yield from (f"- {paper}." for paper in papers)
+
+
+def _what(config: ModelConfig) -> str:
+    arguments = config.arguments
+    weights = " and ".join(_formats(config)) or "dense"
+    if config.kind != "VideoClassifier":
+        size = f"{arguments['input_size']:,} inputs, {arguments['hidden_size']:,} hidden units"
+        return f"A recurrent layer (torch.nn.{config.kind}: {size}) with {weights} weights."
+    height, width, _ = arguments["frame_size"]
+    reads = f"the features of {arguments['backbone']}" if arguments.get("backbone") else "raw frames"
+    return (
+        f"A video classifier: {arguments.get('cell', 'LSTM')} with {weights} weights and {arguments['hidden_size']} "
+        f"hidden units that reads {reads}, {_frames(config)} at {width} x {height}, and tells "
+        f"{len(arguments['classes'])} classes apart."
+    )
+
+
+def _frames(config: ModelConfig) -> str:
+    sampling = config.sampling
+    assert sampling is not None
+    if sampling.sampling == "all":
+        return f"every {sampling.every}. frame of a clip, up to {sampling.frames} of them,"
+    how = "drawn" if sampling.sampling == "fixed_random" else "evenly spaced"
+    views = f", {sampling.views} times over," if sampling.views > 1 else ""
+    return f"{sampling.frames} {how} frames a clip{views}"
+
+
+def _training(config: ModelConfig, training: Training | None) -> Iterator[str]:
+    yield "## Results and training"
+    yield ""
+    result = config.result
+    if result is not None:
+        right = round(result.accuracy * result.clips)
+        seed = "" if result.seed is None else f", seed {result.seed}"
+        yield (
+            f"**Test accuracy {result.accuracy:.3f}** ({right:,} of {result.clips:,} clips) on {result.dataset}; "
+            f"test split: {result.split}{seed}; one run."
+        )
+    if training is None:
+        return
+    summary = training.summary
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    if training.title:
+        source = f"[{training.title}]({training.homepage})" if training.homepage else training.title
+        yield f"| data set | {source} |"
+    for split, words in summary.splits.items():
+        yield f"| {split} | {words} |"
+    best = "" if summary.best_epoch is None else f", the best is {summary.best_epoch}"
+    if summary.epochs:
+        yield f"| epochs | {summary.epochs}{best} |"
+    if summary.val_accuracy is not None:
+        yield f"| validation accuracy | {summary.val_accuracy:.3f} |"
+    if summary.train_seconds:
+        yield f"| training time | {summary.train_seconds:,.0f} s |"
+    if summary.machine:
+        yield f"| machine | {summary.machine} |"
+    if summary.versions:
+        yield f"| software | {', '.join(f'{key} {value}' for key, value in summary.versions.items())} |"
+    yield ""
+    yield "```sh"
+    yield summary.command
+    yield "```"
+
+
+def _licence_words(training: Training | None) -> str:
+    if training is None or not training.licence:
+        return "Apache-2.0, as htzoo."
+    return f"The data set's licence is {training.licence}, and so is that of the weights. The code is Apache-2.0."
+
+
+def _ratio(dense: int, ours: int) -> str:
+    if not ours:
+        return "-"
+    ratio = dense / ours
+    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.2f}x"

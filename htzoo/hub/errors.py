@@ -1,0 +1,9 @@
+"""What goes wrong between htzoo and the Hub."""
+
+
+class HubError(RuntimeError):
+    """A model that cannot be fetched from the Hub or sent there; the message says why and what to do."""
+
+
+class ModelError(ValueError):
+    """A published model that is refused: its files are damaged, hostile, or of another version."""

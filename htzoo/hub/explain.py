@@ -1,0 +1,97 @@
+"""What the Hub's client says, in one sentence for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from htzoo.hub.errors import HubError, ModelError
+
+_LOGIN = "log in with `hf auth login`, or give a token"
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether no answer came from the Hub, or one that says to come again."""
+    if isinstance(error, HfHubHTTPError):
+        return _status(error) >= 500 or _status(error) == 429
+    module = type(error).__module__.partition(".")[0]
+    return isinstance(error, ConnectionError | TimeoutError) or module in ("httpx", "httpx2", "requests", "urllib3")
+
+
+@contextmanager
+def explaining(
+    repository: str, revision: str | None = None, file: str | None = None, write: bool = False
+) -> Iterator[None]:
+    """Turn the client's errors into a :class:`~htzoo.hub.errors.HubError` of one sentence.
+
+    Args:
+        repository: ``ORG/REPO``.
+        revision: branch, tag or commit that was asked for.
+        file: file that was asked for.
+        write: whether something was to be changed there.
+    """
+    try:
+        yield
+    except (HubError, ModelError):
+        raise
+    except Exception as error:
+        cause = error
+        while type(cause) is RuntimeError and isinstance(cause.__cause__, Exception):
+            cause = cause.__cause__  # what the client says of a failed upload is a frame around the reason
+        text = _sentence(cause, repository, revision, file, write)
+        if text is None:
+            raise
+        raise HubError(text) from error
+
+
+def _sentence(error: Exception, repository: str, revision: str | None, file: str | None, write: bool) -> str | None:
+    match error:
+        case HFValidationError():
+            return f"{repository!r} is no name of a repository: write ORG/NAME"
+        case GatedRepoError():
+            return f"{repository} is gated: ask for access on its page on the Hub, then {_LOGIN}"
+        case RepositoryNotFoundError():
+            may = "write to" if write else "read"
+            return f"the Hub has no model {repository} that you may {may}: check the name; if it is private, {_LOGIN}"
+        case RevisionNotFoundError():
+            return f"{repository} has no revision {revision!r}: give a branch, a tag or a commit of it"
+        case OfflineModeIsEnabled():
+            return f"{repository} is on the Hub, and HF_HUB_OFFLINE is set: unset it"
+        case EntryNotFoundError():
+            why = (
+                "so it is no model of htzoo" if file == "config.json" else "and weights of another kind are never read"
+            )
+            return f"{repository} has no {file}, {why}"
+        case HfHubHTTPError() if _status(error) in (401, 403):
+            may = "write to" if write else "read"
+            return f"the Hub refuses ({_status(error)}): this token may not {may} {repository}; {_LOGIN}"
+        case HfHubHTTPError() if _status(error) == 412:
+            return f"{repository} was changed by someone else meanwhile: publish again"
+        case HfHubHTTPError() if is_unreachable(error):
+            return f"the Hub answers {_status(error)} for {repository}: try again later"
+        case HfHubHTTPError():
+            return f"the Hub answers {_status(error)} for {repository}: {_first_line(error)}"
+        case _ if is_unreachable(error):
+            return f"the Hub cannot be reached for {repository} ({_first_line(error)}): check the connection"
+        case OSError():
+            return f"{file or repository} of {repository} did not arrive whole ({_first_line(error)}): try again"
+    return None
+
+
+def _status(error: HfHubHTTPError) -> int:
+    return int(error.response.status_code) if error.response is not None else 0
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

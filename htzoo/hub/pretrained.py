@@ -1,0 +1,130 @@
+"""Load a trained model by name, from a folder, or from the Hub."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from htzoo.hub.config import CONFIG_NAME, read_config
+from htzoo.hub.describe import build
+from htzoo.hub.errors import ModelError
+from htzoo.hub.shipped import PINNED, checkpoint_folder, pretrained_names
+from htzoo.hub.weights import WEIGHTS_NAME, check_header, load_weights
+
+_ZOO, _HUB = "zoo:", "hf-hub:"
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+def from_pretrained(
+    name: str | os.PathLike[str],
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> nn.Module:
+    """A trained model, in evaluation mode, with everything that it takes to use it.
+
+    Nothing in the files can run code, and nothing larger than the weights file is allocated: config.json is plain data
+    checked against htzoo's own tables, and the weights are safetensors whose header must agree with it.
+
+    Args:
+        name: a model of the zoo with trained weights (``moving_digits_ht``), a folder (``./mine``), or a repository on
+            the Hub (``ORG/REPO``). An existing folder wins over a repository of the same spelling; ``zoo:NAME`` and
+            ``hf-hub:ORG/REPO`` are never folders.
+        revision: branch, tag or commit on the Hub; its main branch when None.
+        cache_dir: where downloads are kept; the Hub client's own cache when None.
+        local_files_only: whether to use only what is in the cache.
+        token: access token of the Hub; the one of ``hf auth login`` when None.
+
+    Returns:
+        A :class:`~htzoo.hub.classifier.PublishedClassifier`, or a layer of :mod:`htzoo.nn` where a layer was saved.
+
+    Raises:
+        ValueError: the name is unknown, or could mean two things.
+        ModelError: the files are damaged, do not belong together, or are no model of htzoo.
+        HubError: the repository cannot be read; the message says why.
+    """
+    text = os.fspath(name)
+    folder, repository, pinned = _find(text)
+    if folder is not None:
+        if revision is not None:
+            raise ValueError(f"revision is {revision!r}, but {text} is a folder here: leave it out")
+        weights = folder / WEIGHTS_NAME
+        return _load(folder / CONFIG_NAME, lambda most: _local(weights, most))
+    from htzoo.hub.download import Download  # the Hub client takes a third of a second to import
+
+    download = Download(repository, revision or pinned, cache_dir, local_files_only, token)
+    return _load(download.config(), download.weights)
+
+
+def _find(name: str) -> tuple[Path | None, str, str | None]:
+    """The folder of a model, or None, the repository, and the revision that it is pinned to."""
+    if name.startswith(_HUB):
+        return None, name.removeprefix(_HUB), None
+    known = pretrained_names()
+    plain = name.removeprefix(_ZOO)
+    folder = Path(name)
+    if plain in known:
+        if plain == name and (folder / CONFIG_NAME).is_file():
+            raise ValueError(
+                f"{name!r} is both a model of the zoo and a folder here: write {_ZOO}{name} for the model of the zoo, "
+                f"or {os.path.join('.', name)} for the folder"
+            )
+        shipped = checkpoint_folder() / plain
+        if (shipped / CONFIG_NAME).is_file():
+            return shipped, "", None
+        repository, commit = PINNED[plain]
+        return None, repository, commit
+    if plain == name and folder.is_dir():
+        return folder, "", None
+    if plain == name and name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
+        return None, name, None
+    raise ValueError(_unknown(plain, known))
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    from htzoo.configs import config_names
+
+    if name in config_names():
+        have = f"those with weights are {', '.join(known)}" if known else "none has any yet"
+        return f"{name!r} has no trained weights: {have}; htzoo.create_model({name!r}) starts from fresh ones"
+    near = difflib.get_close_matches(name, [*known, *config_names()], n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known names are {', '.join(known) or 'none yet'}"
+    return f"no model {name!r}: it is neither a name of the zoo, nor a folder here, nor written ORG/REPO; {hint}"
+
+
+def _local(weights: Path, most: int) -> Path:
+    if not weights.is_file():
+        pickled = [path.name for path in sorted(weights.parent.iterdir()) if path.suffix in _PICKLES]
+        hint = f"; {pickled[0]} is pickled, which can run code and is never read" if pickled else ""
+        raise ModelError(f"{weights} is missing{hint}: save the model with htzoo")
+    if weights.stat().st_size > most:
+        raise ModelError(f"{weights} has {weights.stat().st_size:,} bytes, and config.json asks for at most {most:,}")
+    return weights
+
+
+def _load(config_path: Path, fetch_weights: Callable[[int], Path]) -> nn.Module:
+    """Check config and header against each other first, and only then build the model and read the weights.
+
+    Args:
+        config_path: the config.json.
+        fetch_weights: gives the weights file, which must not be larger than its argument in bytes.
+    """
+    config = read_config(config_path)
+    try:
+        expected = build(config, "meta").state_dict()
+        size = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
+    except Exception as error:  # whatever torch, timm and the formats say to numbers that do not fit together
+        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        raise ModelError(f"{config_path}: no model can be built from this: {reason}") from None
+    weights = fetch_weights(size + 1024 * (len(expected) + 1024))  # a header is far smaller than this
+    check_header(weights, expected)
+    with torch.random.fork_rng(devices=[]):  # the fresh weights that are drawn first leave the caller's stream alone
+        model = build(config)
+    load_weights(model, weights)
+    return model.eval()

@@ -1,0 +1,130 @@
+"""Read what a training run left: the model of a checkpoint, and what its card says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import htzoo.data
+from htzoo.data.sampling import FrameSampler
+from htzoo.hub.config import MODELS, ModelConfig, Result
+from htzoo.models import VideoClassifier
+from htzoo.report.summary import RunSummary, read_summary
+
+PICTURES = ("curves.png", "confusion.png")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a card says of how a model came about.
+
+    Attributes:
+        summary: what the run wrote of itself.
+        dataset: short name of the data set.
+        title: its name in words.
+        homepage: where it is described.
+        licence: its licence, in words.
+    """
+
+    summary: RunSummary
+    dataset: str
+    title: str = ""
+    homepage: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model and where it comes from.
+
+    Attributes:
+        model: the model, in evaluation mode.
+        config: what goes into config.json.
+        training: what goes into the card; None where the run was not tested with this checkpoint.
+        pictures: name -> file in the folder of the run.
+    """
+
+    model: VideoClassifier
+    config: ModelConfig
+    training: Training | None = None
+    pictures: dict[str, Path] = field(default_factory=dict)
+
+
+def read_run(checkpoint: Path) -> Run:
+    """Read a checkpoint in the folder of its run.
+
+    Args:
+        checkpoint: ``RUN/checkpoints/best.ckpt``.
+
+    Raises:
+        FileNotFoundError: there is no such file, or no configuration in the folder of the run.
+        ValueError: it is no checkpoint of htzoo.
+    """
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"{checkpoint} is no file: give a checkpoint, such as RUN/checkpoints/best.ckpt")
+    folder = checkpoint.resolve().parent.parent
+    settings = _settings(checkpoint, folder)
+    data = settings.get("data", {})
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        given = content["hyper_parameters"]
+        arguments = {key: given[key] for key in MODELS["VideoClassifier"] if key in given}
+        model = VideoClassifier(**arguments)
+        prefix = "model."
+        state = {key.removeprefix(prefix): v for key, v in content["state_dict"].items() if key.startswith(prefix)}
+        model.load_state_dict(state)
+    except Exception as error:  # whatever torch says to a file of another kind
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ValueError(f"{checkpoint} is not a checkpoint of htzoo, or is damaged ({reason})") from error
+    name = settings["name"]
+    training = _training(folder, checkpoint, data)
+    result = None if training is None else _result(training)
+    multilabel = str(settings.get("model", {}).get("class_path", "")).endswith("MultiLabelClassification")
+    config = ModelConfig("VideoClassifier", arguments, _sampling(data), multilabel, name, result)
+    pictures = {name: folder / name for name in PICTURES if training is not None and (folder / name).is_file()}
+    return Run(model.eval(), config, training, pictures)
+
+
+def _sampling(data: dict[str, Any]) -> FrameSampler:
+    """What the data set was told of it; in a resolved configuration all is there."""
+    given = data.get("init_args", {})
+    known = {item.name for item in fields(FrameSampler)} - {"seed"}
+    return FrameSampler(**{key: value for key, value in given.items() if key in known})
+
+
+def _settings(checkpoint: Path, folder: Path) -> dict[str, Any]:
+    """The configuration of the run, as plain data, with its name."""
+    found = sorted(folder.glob("*.yaml"))
+    if len(found) != 1:
+        raise FileNotFoundError(
+            f"{folder} has {len(found) or 'no'} configuration files beside {checkpoint.name}, and the model cannot be "
+            "described without one: give a checkpoint in the folder of its run, RUN/checkpoints/best.ckpt"
+        )
+    values = yaml.safe_load(found[0].read_text(encoding="utf-8"))
+    return {**(values if isinstance(values, dict) else {}), "name": found[0].stem}
+
+
+def _training(folder: Path, checkpoint: Path, data: dict[str, Any]) -> Training | None:
+    """What the run says of itself, if it was this checkpoint that it tested."""
+    path = folder / "summary.json"
+    if not path.is_file():
+        return None
+    summary = read_summary(path)
+    if summary.checkpoint != checkpoint.name:
+        return None
+    name = str(data.get("class_path", "")).rpartition(".")[2]
+    cls = getattr(htzoo.data, name) if name in htzoo.data.__all__ else None
+    texts = {key: str(getattr(cls, key, "")) for key in ("title", "homepage", "licence")}
+    return Training(summary, getattr(cls, "dataset_name", "unknown"), **texts)
+
+
+def _result(training: Training) -> Result | None:
+    summary = training.summary
+    if summary.test_accuracy is None:
+        return None
+    split = summary.splits.get("test", "test clips")
+    return Result(training.dataset, split, summary.test_accuracy, summary.test_clips, summary.seed)

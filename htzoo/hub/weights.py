@@ -1,0 +1,67 @@
+"""model.safetensors: looked at before anything is built, then loaded strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from htzoo.hub.errors import ModelError
+
+WEIGHTS_NAME = "model.safetensors"
+_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
+
+
+def check_header(path: Path, expected: Mapping[str, Tensor]) -> None:
+    """Make sure that a file holds exactly the expected tensors. Only its header is read.
+
+    Args:
+        path: the file.
+        expected: name -> tensor of the right shape and type, on the meta device.
+
+    Raises:
+        ModelError: the file is no safetensors, or a tensor is missing, unknown, or of another shape or type.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = set(file.keys())
+            missing, extra = sorted(expected.keys() - found), sorted(found - expected.keys())
+            if missing or extra:
+                name, what = (missing[0], "is missing") if missing else (extra[0][:100], "is none of the model's")
+                raise ModelError(f"{path}: the tensor {name!r} {what}; the file does not belong to its config.json")
+            for name, tensor in expected.items():
+                part = file.get_slice(name)
+                shape, kind = tuple(part.get_shape()), _TYPES.get(part.get_dtype())
+                if shape != tuple(tensor.shape) or kind != tensor.dtype:
+                    raise ModelError(
+                        f"{path}: {name} is {part.get_dtype()} {shape}, and config.json asks for "
+                        f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+                    )
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Copy every tensor of a file that passed :func:`check_header` into the module, one at a time.
+
+    Raises:
+        ModelError: a tensor cannot be read, or holds numbers that are not finite.
+    """
+    state = module.state_dict()
+    try:
+        with safe_open(path, framework="pt") as file, torch.no_grad():
+            for name, target in state.items():
+                tensor = file.get_tensor(name)
+                if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                    raise ModelError(f"{path}: {name} holds numbers that are not finite; the weights are damaged")
+                target.copy_(tensor)
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return ModelError(f"{path} is no whole safetensors file ({reason}): download or save it again")

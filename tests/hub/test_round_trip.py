@@ -1,0 +1,201 @@
+"""Save, load, the same outputs to the bit: every format, every cell, every model of the zoo."""
+
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import htzoo
+from htzoo.data import MovingDigits, count_frames, read_frames, uniform_indices
+from htzoo.data.sampling import FrameSampler
+from htzoo.formats import FORMATS, format_from_dict
+from htzoo.hub.config import LAYERS, MODELS, ModelConfig, Result, read_config
+from htzoo.hub.describe import describe
+from htzoo.hub.saving import save_pretrained
+from htzoo.models import VideoClassifier
+from htzoo.nn import GRU, LSTM, RNN
+from tests.hub.conftest import SAMPLING, small_model
+
+SHAPES = {
+    "CP": {"rank": 3},
+    "BlockTerm": {"rank": 2, "blocks": 2},
+    "HierarchicalTucker": {"leaf_rank": 2, "inner_rank": 2, "tree": [[3, 1], 2]},
+    "KroneckerCP": {"rank": 2, "terms": 2},
+    "TensorRing": {"rank": 2},
+    "TensorTrain": {"rank": [2, 3]},
+    "Tucker": {"rank": 2},
+}
+MODES = {"in_modes": [8, 8, 9], "out_modes": [2, 2, 4]}
+JOINT = {"name": "HierarchicalTucker", "in_modes": [4, 8, 8], "out_modes": [2, 2, 4], "leaf_rank": 2, "inner_rank": 2}
+FORMAT_CASES = [{"name": name, **MODES, **shape} for name, shape in SHAPES.items()]
+
+
+def check(model: VideoClassifier, folder: Path, frames: int = 4) -> None:
+    """Save and load, and compare on random clips, one of them padded."""
+    model.eval()
+    loaded = htzoo.from_pretrained(save_pretrained(model, folder, sampling=FrameSampler(frames=frames)))
+    height, width, channels = model.frame_size
+    video = torch.randint(0, 256, (2, frames, channels, height, width), dtype=torch.uint8)
+    lengths = torch.tensor([frames, frames - 1])
+    with torch.no_grad():
+        assert torch.equal(model(video, lengths), loaded(video, lengths))
+    assert describe(model) == describe(loaded)
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def test_every_format_is_tried() -> None:
+    assert {*SHAPES, "Dense"} == set(FORMATS)
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("form", [None, *FORMAT_CASES], ids=lambda form: form["name"] if form else "Dense")
+def test_formats_and_cells(form: dict[str, object] | None, cell: str, tmp_path: Path) -> None:
+    check(small_model(input_format=form, cell=cell), tmp_path)
+
+
+def test_other_arguments(tmp_path: Path) -> None:
+    hidden = {"name": "TensorTrain", "in_modes": [4, 4], "out_modes": [4, 4], "rank": 2}
+    check(small_model(hidden_format=hidden, num_layers=2, dropout=0.3, input_dropout=0.2), tmp_path / "a")
+    check(small_model(input_format=None, joint_format=JOINT, frame_size=(8, 10, 3), bias=False), tmp_path / "b")
+    check(small_model(pixels="centered", pixel_scale=0.1, feature_mode="absolute_difference"), tmp_path / "c")
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_with_a_cnn_that_is_never_downloaded(frozen: bool, tmp_path: Path) -> None:
+    model = small_model(
+        backbone="test_resnet", backbone_frozen=frozen, frame_size=(24, 32, 3), input_format=None, feature_mode="both"
+    )
+    check(model, tmp_path)
+
+
+@pytest.mark.parametrize("cls", [LSTM, GRU, RNN])
+def test_layers(cls: type[LSTM], tmp_path: Path) -> None:
+    form = format_from_dict(FORMAT_CASES[2])
+    layer = cls(576, 16, 2, batch_first=True, bidirectional=True, dropout=0.1, input_format=form)
+    layer.eval()
+    loaded = htzoo.from_pretrained(save_pretrained(layer, tmp_path))
+    x = torch.randn(2, 3, 576)
+    assert type(loaded) is cls
+    assert torch.equal(layer(x)[0], loaded(x)[0])
+
+
+def test_every_model_of_the_zoo(tmp_path: Path) -> None:
+    large = 0
+    for name in htzoo.list_models():
+        with torch.device("meta"):
+            size = sum(p.numel() for p in htzoo.create_model(name, backbone_weights=None).parameters())
+        large += size > 20_000_000
+        if size < 20_000_000 or large == 1:  # one of the dense ones stands for all
+            check(htzoo.create_model(name, backbone_weights=None), tmp_path / name, frames=2)
+
+
+def test_tables_know_every_argument() -> None:
+    known = set(inspect.signature(VideoClassifier).parameters)
+    assert set(MODELS["VideoClassifier"]) == known - {"backbone_weights"}  # which are in the file
+    for name, cls in (("LSTM", LSTM), ("GRU", GRU), ("RNN", RNN)):
+        assert set(describe(cls(4, 4))[1]) == set(LAYERS[name])
+
+
+def test_what_is_known_of_a_model_stays(tmp_path: Path) -> None:
+    result = Result("moving_digits", "220 clips, groups 21 to 25", 0.995, 220, 3)
+    config = ModelConfig("VideoClassifier", {}, SAMPLING, False, "small", result)
+    first = save_pretrained(small_model(), tmp_path / "a", config)
+    loaded = htzoo.from_pretrained(first)
+    second = loaded.save_pretrained(tmp_path / "b")
+    for name in ("config.json", "model.safetensors"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert read_config(second / "config.json").result == result
+    assert "**Test accuracy 0.995** (219 of 220 clips)" in (second / "README.md").read_text()
+
+
+def test_saving_leaves_nothing_half_written(tmp_path: Path) -> None:
+    model = small_model()
+    with torch.no_grad():
+        model.classifier.bias[0] = torch.nan
+    with pytest.raises(ValueError, match=r"classifier\.bias holds numbers that are not finite"):
+        save_pretrained(model, tmp_path / "new", sampling=SAMPLING)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match="sampling is None"):
+        save_pretrained(small_model(), tmp_path / "new")
+    with pytest.raises(ValueError, match="module is a Linear"):
+        save_pretrained(torch.nn.Linear(2, 2), tmp_path / "new")
+
+
+def test_card_edited_by_hand_is_kept(saved: Path) -> None:
+    card = saved / "README.md"
+    card.write_text(card.read_text().replace("Use it", "Use it well"))
+    edited = card.read_text()
+    save_pretrained(small_model(1), saved, sampling=SAMPLING)
+    assert card.read_text() == edited
+
+
+def test_loading_leaves_the_random_numbers_alone(saved: Path) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    htzoo.from_pretrained(saved)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_classify_a_clip_and_windows(few_root: Path, tmp_path: Path) -> None:
+    data = MovingDigits(root=str(few_root))
+    clip = data.list_clips()[0].path
+    model = htzoo.from_pretrained(save_pretrained(small_model(), tmp_path, sampling=SAMPLING))
+    labels = model.classify(clip, top=2)
+    frames = read_frames(clip, uniform_indices(count_frames(clip), 4), (12, 16))
+    with torch.no_grad():
+        expected = model(torch.from_numpy(frames).permute(0, 3, 1, 2)[None])[0].softmax(-1)
+    assert labels == [(model.classes[k], expected[k].item()) for k in expected.topk(2).indices.tolist()]
+    assert sum(p for _, p in model.classify(clip)) == pytest.approx(1)
+    with pytest.raises(ValueError, match="top is 0"):
+        model.classify(clip, top=0)
+    whole = list(model.classify_windows(clip, 1_000))
+    assert [(window.start, window.labels) for window in whole] == [(0, model.classify(clip))]
+    windows = list(model.classify_windows(clip, whole[0].end / 4))
+    assert len(windows) == 4 and windows[-1].end == whole[0].end
+    overlapping = list(model.classify_windows(clip, whole[0].end / 4, whole[0].end / 8))
+    assert [window.labels for window in overlapping[:7:2]] == [window.labels for window in windows]
+
+
+def test_classify_several_views(few_root: Path, tmp_path: Path) -> None:
+    clip = MovingDigits(root=str(few_root)).list_clips()[0].path
+    one = FrameSampler(frames=4)
+    model = htzoo.from_pretrained(save_pretrained(small_model(), tmp_path, sampling=FrameSampler(frames=4, views=3)))
+    frames = read_frames(clip, uniform_indices(count_frames(clip), 12), (12, 16))
+    views = np.stack([frames[k::3] for k in range(3)])
+    with torch.no_grad():
+        expected = model(torch.from_numpy(views).permute(0, 1, 4, 2, 3)).mean(0).softmax(-1)
+    assert dict(model.classify(clip)) == pytest.approx(dict(zip(model.classes, expected.tolist(), strict=True)))
+    assert one.frames == 4
+
+
+def test_names(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import htzoo.hub.pretrained as pretrained
+    import htzoo.hub.shipped as shipped
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shipped, "checkpoint_folder", lambda: tmp_path / "shipped")
+    monkeypatch.setattr(pretrained, "checkpoint_folder", lambda: tmp_path / "shipped")
+    save_pretrained(small_model(1), tmp_path / "shipped" / "moving_digits_ht", sampling=SAMPLING)
+    bias = small_model(1).state_dict()["classifier.weight"]
+    assert torch.equal(htzoo.from_pretrained("moving_digits_ht").classifier.weight, bias)
+    assert htzoo.list_models(pretrained=True) == ["moving_digits_ht"]
+    save_pretrained(small_model(2), tmp_path / "moving_digits_ht", sampling=SAMPLING)
+    with pytest.raises(
+        ValueError, match=r"both .* write zoo:moving_digits_ht .* or \./moving_digits_ht for the folder"
+    ):
+        htzoo.from_pretrained("moving_digits_ht")
+    assert torch.equal(htzoo.from_pretrained("zoo:moving_digits_ht").classifier.weight, bias)
+    assert not torch.equal(htzoo.from_pretrained("./moving_digits_ht").classifier.weight, bias)
+    with pytest.raises(ValueError, match="did you mean moving_digits_ht"):
+        htzoo.from_pretrained("moving_digit_ht")
+    with pytest.raises(
+        ValueError, match=r"'moving_digits_tt' has no trained weights: those with weights are moving_digits_ht"
+    ):
+        htzoo.from_pretrained("moving_digits_tt")
+    with pytest.raises(ValueError, match="revision is 'main', but saved is a folder here"):
+        htzoo.from_pretrained("saved", revision="main")
+    assert json.loads((saved / "config.json").read_text())["model"] == "VideoClassifier"
