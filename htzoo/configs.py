@@ -60,7 +60,8 @@ def load_config(name_or_path: str) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for part in own.pop("parts", []):
         merged = _merge(merged, _read(_find_part(path, part)))
-    return _merge(merged, own)
+    whole: dict[str, Any] = _merge(merged, own)
+    return whole
 
 
 def _find_part(path: Path, part: str) -> Path:

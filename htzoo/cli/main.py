@@ -13,6 +13,8 @@ COMMANDS = {
     "validate": ("training", "measure a checkpoint on the validation clips"),
     "test": ("training", "measure a checkpoint on the test clips"),
     "predict": ("training", "write class probabilities for the test clips"),
+    "models": ("models", "list the models of the zoo"),
+    "info": ("info", "one model: sizes, parameters, ratios, published figures, a picture of its networks"),
     "classify": ("classify", "label video files with a trained model"),
     "compress": ("compress", "turn trained dense layers into small ones"),
     "export": ("export", "write a model as ONNX or a torch.export program"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from htzoo.data.fight import SurveillanceFight
     from htzoo.data.fir import FIRAction
     from htzoo.data.hmdb51 import HMDB51
+    from htzoo.data.hollywood2 import Hollywood2
     from htzoo.data.making import make_moving_digits
     from htzoo.data.moving_digits import MovingDigits
     from htzoo.data.reading import count_frames, read_frames
@@ -36,6 +37,7 @@ _HOME = {
     "FrameOrder": "sampling",
     "FrameSampler": "sampling",
     "HMDB51": "hmdb51",
+    "Hollywood2": "hollywood2",
     "MovingDigits": "moving_digits",
     "SurveillanceFight": "fight",
     "TrainSampler": "sampling",
@@ -68,6 +70,7 @@ __all__ = [
     "FrameCache",
     "FrameOrder",
     "FrameSampler",
+    "Hollywood2",
     "MovingDigits",
     "SurveillanceFight",
     "TrainSampler",

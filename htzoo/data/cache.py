@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,27 +17,31 @@ _VERSION = 2  # raise it whenever the same clip would be read otherwise
 
 
 class FrameCache:
-    """A slot of frames for each clip, followed by one byte a clip that says whether its slot is filled.
+    """A slot of frames, or of their features, for each clip, and behind them a byte a clip that says if it is filled.
 
     Whoever reads a clip first writes its slot and then its byte. Two processes that do so at once write the same, and
     an interrupted run leaves only slots that are whole or not marked.
     """
 
-    def __init__(self, path: Path, lengths: Sequence[int], picture: tuple[int, int, int]) -> None:
+    def __init__(
+        self, path: Path, lengths: Sequence[int], picture: tuple[int, ...], dtype: npt.DTypeLike = np.uint8
+    ) -> None:
         """Open the cache, or make an empty one, which takes no space on the disk until it is filled.
 
         Args:
             path: The file.
             lengths: Frames of each slot.
-            picture: (H, W, C) of a frame.
+            picture: (H, W, C) of a frame, or (F,) of its features.
+            dtype: Type of the numbers.
 
         Raises:
             DataError: The file cannot be made.
         """
         self.path = path
         self.picture = picture
+        self.dtype = np.dtype(dtype)
         self._ends = np.cumsum(lengths, dtype=np.int64)  # in frames
-        self._maps: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None = None
+        self._maps: tuple[npt.NDArray[Any], npt.NDArray[np.uint8]] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
@@ -48,12 +53,12 @@ class FrameCache:
         """Leave the maps behind: pickled, a map would become a copy of the whole cache."""
         return self.__dict__ | {"_maps": None}
 
-    def get(self, index: int) -> npt.NDArray[np.uint8] | None:
+    def get(self, index: int) -> npt.NDArray[Any] | None:
         """The frames of slot `index`, T x H x W x C, read-only, or None if the slot is not filled."""
         frames, filled = self._mapped()
         return frames[slice(*self._slot(index))] if filled[index] else None
 
-    def put(self, index: int, frames: npt.NDArray[np.uint8]) -> None:
+    def put(self, index: int, frames: npt.NDArray[Any]) -> None:
         """Fill slot `index`.
 
         Raises:
@@ -81,7 +86,7 @@ class FrameCache:
     @property
     def _frame(self) -> int:
         """Bytes of a frame."""
-        return int(np.prod(self.picture))
+        return int(np.prod(self.picture)) * self.dtype.itemsize
 
     @property
     def _marks(self) -> int:
@@ -91,15 +96,21 @@ class FrameCache:
     def _slot(self, index: int) -> tuple[int, int]:
         return (int(self._ends[index - 1]) if index else 0), int(self._ends[index])
 
-    def _mapped(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    def _mapped(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
         if self._maps is None:
             bytes_ = np.memmap(self.path, dtype=np.uint8, mode="r")
-            frames = np.asarray(bytes_[: self._marks]).reshape(-1, *self.picture)
+            frames = np.asarray(bytes_[: self._marks]).view(self.dtype).reshape(-1, *self.picture)
             self._maps = (frames, np.asarray(bytes_[self._marks :]))
         return self._maps
 
 
-def open_cache(folder: Path, clips: Sequence[Clip], sampler: FrameSampler, picture: tuple[int, int, int]) -> FrameCache:
+def open_cache(
+    folder: Path,
+    clips: Sequence[Clip],
+    sampler: FrameSampler,
+    picture: tuple[int, int, int],
+    features: tuple[str, int] | None = None,
+) -> FrameCache:
     """Open the cache of these clips, read in this way; other clips, files or ways of reading have another file.
 
     Args:
@@ -107,11 +118,13 @@ def open_cache(folder: Path, clips: Sequence[Clip], sampler: FrameSampler, pictu
         clips: The full list of clips.
         sampler: Which frames are read.
         picture: (H, W, C) after resizing.
+        features: To keep float32 features of the frames and not the frames: a text that says in every detail what they
+            come from, and how many there are of a frame.
 
     Raises:
         DataError: A clip is missing, or the cache cannot be made.
     """
-    digest = hashlib.sha256(repr((_VERSION, picture)).encode())
+    digest = hashlib.sha256(repr((_VERSION, picture, *(features or ()))).encode())
     lengths = []
     for clip in clips:
         try:
@@ -125,7 +138,9 @@ def open_cache(folder: Path, clips: Sequence[Clip], sampler: FrameSampler, pictu
         lengths.append(len(candidates))
     height, width, channels = picture
     name = f"{sampler.sampling}_{sampler.frames}x{height}x{width}x{channels}_{digest.hexdigest()[:16]}.u8"
-    return FrameCache(folder / name, lengths, (height, width, channels))
+    if features is None:
+        return FrameCache(folder / name, lengths, (height, width, channels))
+    return FrameCache((folder / name).with_suffix(".f32"), lengths, (features[1],), np.float32)
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:

@@ -12,6 +12,7 @@ DATASETS = {
     "ucf11": ("ucf11", "UCF11"),
     "ucf50": ("ucf50", "UCF50"),
     "hmdb51": ("hmdb51", "HMDB51"),
+    "hollywood2": ("hollywood2", "Hollywood2"),
     "ytc": ("ytc", "YouTubeCelebrities"),
     "fight": ("fight", "SurveillanceFight"),
     "fir": ("fir", "FIRAction"),

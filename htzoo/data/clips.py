@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from htzoo.data.errors import VideoError
-from htzoo.data.reading import Frames, read_frames
+from htzoo.data.reading import read_frames
 from htzoo.data.sampling import FrameOrder, FrameSampler, ordered
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ClipReader:
     size: tuple[int, int] | None = None
     cache: "FrameCache | None" = None
 
-    def read(self, index: int) -> Frames:
+    def read(self, index: int) -> npt.NDArray[Any]:
         """All candidate frames of clip `index`, T x H x W x C; they may be read-only.
 
         Raises:
@@ -124,6 +125,16 @@ class ClipDataset(Dataset[Item]):
 
     def __getitem__(self, position: int | tuple[int, int]) -> Item:
         """Read the clip at a position, or at (epoch, position); `video` is a view of V*T x H x W x C memory."""
+        index, length, frames = self._shown(position)
+        return {
+            "video": torch.from_numpy(frames).permute(0, 3, 1, 2),
+            "length": length,
+            "label": self.reader.clips[index].label,
+            "index": index,
+        }
+
+    def _shown(self, position: int | tuple[int, int]) -> tuple[int, int, npt.NDArray[Any]]:
+        """Index of a clip, length of its views, and what the reader has of the frames to show, view after view."""
         epoch, position = position if isinstance(position, tuple) else (0, position)
         index = self.indices[position]
         frames = self.reader.read(index)
@@ -135,13 +146,7 @@ class ClipDataset(Dataset[Item]):
             shown = [sampler.choose(len(frames), view) for view in range(sampler.views)]
         length = len(shown[0])
         order = ordered(length, self.order, self.seed, index)
-        frames = frames[np.concatenate([view[order] for view in shown])]  # a copy: the cache stays untouched
-        return {
-            "video": torch.from_numpy(frames).permute(0, 3, 1, 2),
-            "length": length,
-            "label": self.reader.clips[index].label,
-            "index": index,
-        }
+        return index, length, frames[np.concatenate([view[order] for view in shown])]  # a copy: caches stay untouched
 
 
 def collate_clips(items: Sequence[Item]) -> Batch:

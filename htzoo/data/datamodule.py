@@ -11,9 +11,10 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
 from htzoo.cores import available_cores
-from htzoo.data.cache import open_cache
+from htzoo.data.cache import FrameCache, open_cache
 from htzoo.data.clips import Clip, ClipDataset, ClipReader, Item, collate_clips
 from htzoo.data.errors import DataError
+from htzoo.data.features import FeatureDataset, FeatureReader, collate_features
 from htzoo.data.index import INDEX, read_index
 from htzoo.data.reading import Frames
 from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
@@ -133,6 +134,7 @@ class VideoDataModule(LightningDataModule):
         self.clips: tuple[Clip, ...] = ()
         self.parts: tuple[Part | None, ...] = ()
         self._reader: ClipReader | None = None
+        self._features: FeatureReader | None = None
 
     @classmethod
     def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
@@ -218,6 +220,39 @@ class VideoDataModule(LightningDataModule):
         )
         self._reader = ClipReader(self.clips, self.sampler, size, cache)
 
+    def label_of(self, index: int) -> str:
+        """What clip `index` shows, in words."""
+        return self.classes[self.clips[index].label]
+
+    @property
+    def augments(self) -> bool:
+        """Whether training clips are changed at random."""
+        return self.flip
+
+    def use_features(self, source: str, size: int) -> tuple[ClipReader, FrameCache, list[int]]:
+        """From now on give kept features of frames in place of frames, except of training clips that are changed.
+
+        Args:
+            source: What the features come from, in every detail.
+            size: How many there are of a frame.
+
+        Returns:
+            What reads the frames, where their features are to be kept, and the clips that are still to be done. They
+            must be done before a loader is used.
+
+        Raises:
+            DataError: The data set is not set up, or the cache cannot be made.
+        """
+        if self._reader is None:
+            raise DataError(f"{type(self).__name__} is not set up; call setup() before asking for features.")
+        folder = self.root / "cache" / self.dataset_name
+        height, width, _ = self.frame_size
+        cache = open_cache(folder, self.clips, self.sampler, (height, width, 3), (source, size))
+        self._features = FeatureReader(self.clips, self.sampler, self._reader.size, cache)
+        wanted = {"val", "test"} if self.augments else {"train", "val", "test"}
+        todo = [index for index, part in enumerate(self.parts) if part in wanted and not cache.is_full([index])]
+        return self._reader, cache, todo
+
     def train_dataloader(self) -> DataLoader[Item]:
         """Shuffled clips, anew each epoch; what does not fill a batch is left out of that epoch.
 
@@ -271,6 +306,8 @@ class VideoDataModule(LightningDataModule):
         if self._reader is None:
             raise DataError(f"{type(self).__name__} is not set up; call setup() before asking for a loader.")
         indices = [index for index, of_clip in enumerate(self.parts) if of_clip == part]
+        if self._features is not None and not (part == "train" and self.augments):
+            return FeatureDataset(self._features, indices, self.frame_order, self.seed, training=part == "train")
         return ClipDataset(self._reader, indices, self.frame_order, self.seed, training=part == "train")
 
     def _loader(self, data: ClipDataset, sampler: DistributedSampler[Any], drop_last: bool) -> DataLoader[Item]:
@@ -287,7 +324,7 @@ class VideoDataModule(LightningDataModule):
             drop_last=drop_last,
             num_workers=workers,
             persistent_workers=workers > 0,
-            collate_fn=collate_clips,
+            collate_fn=collate_features if isinstance(data, FeatureDataset) else collate_clips,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
         )
 

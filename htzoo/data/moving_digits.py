@@ -44,6 +44,11 @@ class MovingDigits(VideoDataModule):
         super().__init__(root, **settings)
         self.augment = augment
 
+    @property
+    def augments(self) -> bool:
+        """Whether training clips are changed at random."""
+        return self.flip or self.augment
+
     def prepare_data(self) -> None:
         """Make the clips that are not there yet.
 

@@ -90,9 +90,7 @@ def model_arguments(name: str) -> dict[str, Any]:
     size = config["data"].get("init_args", {}).get("size") or data.standard_size
     known = inspect.signature(VideoClassifier).parameters
     arguments = {key: value for key, value in config["model"].get("init_args", {}).items() if key in known}
-    # Where the names of the classes come with the files, their number stands in for them.
-    classes = data.classes or tuple(f"class {number}" for number in range(1, data.class_count + 1))
-    return {"classes": classes, "frame_size": (*size, 3), **arguments}
+    return {"classes": data.classes, "frame_size": (*size, 3), **arguments}
 
 
 def data_class(name: str) -> Any:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from htzoo.formats import Network
+from htzoo.formats import Dense, Network
+from htzoo.nn import Weight
 from htzoo.report.figures import BLUE, GREEN, GREY, INK, ORANGE, PALE, new_figure, save_figure, shared_look
 from htzoo.report.layout import Layout, Point, lay_out
 
 _RADIUS = 0.36
 _LEG = 0.62
+_REACH = _RADIUS + _LEG + 0.55  # of a core's legs with their labels
+_INCHES = 0.62  # a unit
+_WEIGHTS = {"input": "input to hidden", "hidden": "hidden to hidden", "joint": "input and hidden to hidden, joint"}
 _PARTS = {
     "input_to_hidden": "input to hidden",
     "hidden_to_hidden": "hidden to hidden",
@@ -26,27 +30,32 @@ _PARTS = {
 }
 
 
-def plot_design(design: Mapping[str, Any], networks: Sequence[tuple[str, Network]], gates: int, output: Path) -> None:
+def plot_design(design: Mapping[str, Any], weights: Mapping[str, Weight], gates: int, output: Path) -> None:
     """Draw the networks of a model's recurrent layer, and its parameters part by part, as a PNG.
 
     Args:
         design: what :func:`htzoo.hub.design.design` returns.
-        networks: a title and a network for every tensorized weight.
+        weights: the weights by kind, ``input`` and ``hidden`` or ``joint``. Dense ones are not drawn, unless all are.
         gates: how many gates the first output mode carries.
         output: the file, written whole or not at all.
 
     Raises:
         OSError: the file cannot be written.
     """
+    chosen = {kind: weight for kind, weight in weights.items() if not isinstance(weight.format, Dense)}
+    networks = [
+        (f"{_WEIGHTS[kind]}: {type(weight.format).__name__}", weight.network)
+        for kind, weight in (chosen or {"input": weights["input"]}).items()
+    ]
     with shared_look():
         layouts = [lay_out(network) for _, network in networks]
         heights = [_extent(layout)[1] for layout in layouts]
         widths = [_extent(layout)[0] for layout in layouts]
-        scale = 0.62
-        left = max([5.0, *(scale * width for width in widths)])
-        total = max(3.8, sum(scale * height + 0.7 for height in heights) + 0.5)
+        left = max([3.2, *(_INCHES * width for width in widths)])
+        total = max(3.8, sum(_INCHES * height + 0.5 for height in heights) + 0.5)
         figure = new_figure(left + 4.2, total)
-        pictures, bars = figure.subfigures(1, 2, width_ratios=(left, 4.2))
+        columns = figure.add_gridspec(1, 2, width_ratios=(left, 4.2))
+        pictures, bars = (figure.add_subfigure(columns[0, k]) for k in range(2))
         axes = pictures.subplots(len(networks), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axis, (title, network), layout in zip(axes, networks, layouts, strict=True):
             draw_network(axis, network, layout, gates)
@@ -84,8 +93,8 @@ def draw_network(axes: Axes, network: Network, layout: Layout, gates: int) -> No
         if len(holders) < 2 or size == 1 or edge == layout.stacked:
             continue
         if edge in layout.hubs:
-            for core in holders:
-                _line(axes, layout.cores[core], layout.hubs[edge], width(size), GREY)
+            for holder in holders:
+                _line(axes, layout.cores[holder], layout.hubs[edge], width(size), GREY)
             _dot(axes, layout.hubs[edge], str(size))
             continue
         shift = drawn.setdefault(frozenset(holders), 0)
@@ -105,10 +114,11 @@ def draw_network(axes: Axes, network: Network, layout: Layout, gates: int) -> No
     if layout.stacked is not None:
         text = f"{network.sizes[layout.stacked]} such networks, added up"
         axes.text(0.0, 1.0, text, transform=axes.transAxes, va="top", fontsize=9, color=GREY, style="italic")
-    axes.set_aspect("equal")
+    places = [*layout.cores, *layout.hubs.values()]
+    for limits, values in ((axes.set_xlim, [x for x, _ in places]), (axes.set_ylim, [y for _, y in places])):
+        limits(min(values) - _REACH, max(values) + _REACH)
+    axes.set_aspect("equal", anchor="W")
     axes.axis("off")
-    axes.autoscale_view()
-    axes.margins(0.06)
 
 
 def _draw_legend(axes: Axes, gates: int) -> None:
@@ -128,8 +138,7 @@ def _extent(layout: Layout) -> Point:
     """Width and height of a picture in units, legs and labels included."""
     places = [*layout.cores, *layout.hubs.values()]
     xs, ys = [x for x, _ in places], [y for _, y in places]
-    reach = 2 * (_RADIUS + _LEG + 0.35)
-    return max(xs) - min(xs) + reach, max(ys) - min(ys) + reach
+    return max(xs) - min(xs) + 2 * _REACH, max(ys) - min(ys) + 2 * _REACH
 
 
 def _line(axes: Axes, start: Point, end: Point, width: float, color: str) -> None:

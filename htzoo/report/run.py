@@ -51,7 +51,7 @@ class RunReport(pl.Callback):
         """Start the clock, and say what is trained."""
         self.started = perf_counter()
         ours, dense = _counts(pl_module)
-        shown = "input_to_hidden", "total"
+        shown = "joint" if ours["joint"] else "input_to_hidden", "total"
         text = ", ".join(f"{ours[key]:,} {key.replace('_', '-')} parameters (dense {dense[key]:,})" for key in shown)
         _say(trainer, f"{self.name}: {text}")
 
@@ -59,10 +59,12 @@ class RunReport(pl.Callback):
         """Print a line."""
         self.epochs = trainer.current_epoch + 1
         values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        assert isinstance(pl_module, VideoClassification)
+        metric, words = pl_module.metric, pl_module.metric.replace("_", " ")
         parts = [f"epoch {self.epochs:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}"]
         for split in ("train", "val"):
             if f"{split}/loss" in values:
-                parts.append(f"{split} loss {values[f'{split}/loss']:.3f} accuracy {values[f'{split}/accuracy']:.3f}")
+                parts.append(f"{split} loss {values[f'{split}/loss']:.3f} {words} {values[f'{split}/{metric}']:.3f}")
         self.speeds = {key: values[f"speed/{key}"] for key in ("loader", "step") if f"speed/{key}" in values}
         parts += [f"{key} {speed:,.0f} frames/s" for key, speed in self.speeds.items()]
         _say(trainer, "  ".join(parts))
@@ -75,7 +77,12 @@ class RunReport(pl.Callback):
         """Write the folder, and say in two lines what was reached and where it is."""
         assert isinstance(pl_module, VideoClassification)
         folder = _folder(trainer)
-        if pl_module.confusion is None or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
+            return
+        if pl_module.confusion is None:
+            score = float(trainer.callback_metrics[f"test/{pl_module.metric}"])
+            where = "" if folder is None else f", curves and settings in {folder}"
+            _say(trainer, f"{self.name}: test {pl_module.metric.replace('_', ' ')} {score:.3f}{where}")
             return
         matrix = pl_module.confusion.cpu().numpy()
         classes = pl_module.model.classes
@@ -127,8 +134,9 @@ class RunReport(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say what was reached, where validation is all that was asked for."""
         if trainer.state.fn == TrainerFn.VALIDATING:
-            accuracy, loss = (float(trainer.callback_metrics[f"val/{key}"]) for key in ("accuracy", "loss"))
-            _say(trainer, f"{self.name}: validation accuracy {accuracy:.3f}, loss {loss:.3f}")
+            assert isinstance(pl_module, VideoClassification)
+            score, loss = (float(trainer.callback_metrics[f"val/{key}"]) for key in (pl_module.metric, "loss"))
+            _say(trainer, f"{self.name}: validation {pl_module.metric.replace('_', ' ')} {score:.3f}, loss {loss:.3f}")
 
     def on_predict_batch_end(
         self,
@@ -151,15 +159,16 @@ class RunReport(pl.Callback):
             return
         part = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
         output = folder / f"predictions{part}.csv"
-        clips = getattr(trainer, "datamodule").clips  # noqa: B009 (set by Lightning, unknown to mypy)
+        data: VideoDataModule = getattr(trainer, "datamodule")  # noqa: B009 (set by Lightning, unknown to mypy)
         classes = pl_module.model.classes
         with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["path", "label", "predicted", *classes])
             for index, *probabilities in self.rows:
-                clip = clips[int(index)]
-                predicted = classes[int(np.argmax(probabilities))]
-                writer.writerow([clip.path, classes[clip.label], predicted, *(f"{p:.6f}" for p in probabilities)])
+                several = " ".join(name for name, p in zip(classes, probabilities, strict=True) if p > 0.5)
+                predicted = classes[int(np.argmax(probabilities))] if pl_module.has_confusion else several
+                clip, label = data.clips[int(index)], data.label_of(int(index))
+                writer.writerow([clip.path, label, predicted, *(f"{p:.6f}" for p in probabilities)])
         _say(trainer, f"{output}: class probabilities of {len(self.rows)} clips")
 
 

@@ -34,7 +34,8 @@ class Throughput(pl.Callback):
     ) -> None:
         """The step is done: waiting begins."""
         self.stepping += self._lap(pl_module.device)
-        self.frames += batch["video"].shape[0] * batch["video"].shape[1] * trainer.world_size
+        clips = batch["features"] if "features" in batch else batch["video"]
+        self.frames += clips.shape[0] * clips.shape[1] * trainer.world_size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log both rates."""

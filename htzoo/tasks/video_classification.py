@@ -18,11 +18,16 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
+from htzoo.data import VideoDataModule
 from htzoo.models import VideoClassifier
+from htzoo.tasks.feature_cache import can_keep_features, keep_features
 from htzoo.tasks.schedules import Schedule, make_schedule
 
 if TYPE_CHECKING:
-    from htzoo.data.clips import Batch
+    from htzoo.data.clips import Batch as VideoBatch
+    from htzoo.data.features import FeatureBatch
+
+    Batch = VideoBatch | FeatureBatch
 
 
 class VideoClassification(pl.LightningModule):
@@ -35,6 +40,8 @@ class VideoClassification(pl.LightningModule):
             :func:`htzoo.tasks.schedules.make_schedule`.
         decay: of ``inverse_time`` and ``steps``.
         milestones: epochs, counted from 0, at which ``steps`` changes the rate.
+        feature_cache: whether the features that a frozen CNN makes of a clip are kept on disk, beside the data, so that
+            the CNN reads each clip once and not in every epoch. Training clips that are changed at random pass it anew.
         top_k: also report how often the class is among the k likeliest.
         init_from: folder of a saved model, of the same shape, whose weights training starts from.
         model: arguments of :class:`~htzoo.models.VideoClassifier`.
@@ -54,6 +61,7 @@ class VideoClassification(pl.LightningModule):
         schedule: Schedule = "one_cycle",
         decay: float = 0.1,
         milestones: Sequence[int] = (),
+        feature_cache: bool = True,
         top_k: int = 3,
         init_from: str | None = None,
         **model: Any,
@@ -66,6 +74,7 @@ class VideoClassification(pl.LightningModule):
         self.schedule: Schedule = schedule
         self.decay = decay
         self.milestones = tuple(milestones)
+        self.feature_cache = feature_cache
         self.top_k = top_k
         self.init_from = init_from
         count = len(self.model.classes)
@@ -101,25 +110,28 @@ class VideoClassification(pl.LightningModule):
         logits: Tensor = self.model(video, lengths)
         return logits
 
-    def on_fit_start(self) -> None:
-        """Take over the weights of a saved model, unless training goes on from a checkpoint.
+    def setup(self, stage: str) -> None:
+        """Take over the weights of a saved model, and make the features that a frozen CNN has of the clips.
 
         Raises:
             FileNotFoundError: there is no such model.
             ValueError: its weights are of another shape.
         """
-        if self.init_from is None or self.trainer.ckpt_path is not None:
-            return
-        path = Path(self.init_from) / "model.safetensors"
+        if stage == "fit" and self.init_from is not None and self.trainer.ckpt_path is None:
+            self._take_over(self.init_from)
+        data = getattr(self.trainer, "datamodule", None)
+        if self.feature_cache and isinstance(data, VideoDataModule) and can_keep_features(self.model, self.trainer):
+            keep_features(self.model, data, self.trainer)
+
+    def _take_over(self, folder: str) -> None:
+        path = Path(folder) / "model.safetensors"
         if not path.is_file():
-            raise FileNotFoundError(
-                f"init_from is {self.init_from!r}, which holds no model.safetensors: save one there"
-            )
+            raise FileNotFoundError(f"init_from is {folder!r}, which holds no model.safetensors: save one there")
         try:
-            self.model.load_state_dict(load_file(path, device=str(self.device)))
+            self.model.load_state_dict(load_file(path))
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
-            raise ValueError(f"init_from is {self.init_from!r}, a model of another shape: {reason}") from error
+            raise ValueError(f"init_from is {folder!r}, a model of another shape: {reason}") from error
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
@@ -153,7 +165,10 @@ class VideoClassification(pl.LightningModule):
 
     def _logits(self, batch: Batch) -> Tensor:
         """Logits (clips, classes), the mean over the views of a clip."""
-        logits: Tensor = self(batch["video"], batch["length"])
+        if "features" in batch:
+            logits = self.model.classify_features(batch["features"], batch["length"])  # type: ignore[typeddict-item]
+        else:
+            logits = self(batch["video"], batch["length"])
         return logits.reshape(len(batch["label"]), -1, logits.shape[-1]).mean(1)
 
     def _evaluate(self, batch: Batch, name: str, mean_loss: MeanMetric, metrics: MetricCollection) -> Tensor:

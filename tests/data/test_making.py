@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 
 from htzoo.data import DataError, count_frames, make_moving_digits, making, read_frames, reading, write_video
+from htzoo.data.index import read_index
 from htzoo.data.rendering import MOTIONS, draw_path, render
 
 
@@ -27,19 +28,21 @@ def _content(folder: Path) -> dict[str, str]:
 
 def test_layout_and_index(few_root: Path) -> None:
     folder = few_root / "moving_digits"
-    rows = making.read_index(folder)
-    assert len(rows) == 275 and {label for _, label, _, _ in rows} == set(MOTIONS)
+    entries = read_index(folder)
+    assert len(entries) == 275 and {entry.label for entry in entries} == set(MOTIONS)
     assert (folder / "clockwise/v_clockwise_07/v_clockwise_07_01.mp4").is_file()
-    assert all(path.is_file() and frames == 24 for path, _, _, frames in rows)
-    assert {group for _, _, group, _ in rows} == set(range(1, 26))
-    path = rows[100][0]
+    assert all((folder / entry.path).is_file() and entry.frames == 24 for entry in entries)
+    assert {entry.group for entry in entries} == {f"{group:02d}" for group in range(1, 26)}
+    path = folder / entries[100].path
+    assert entries[100].source_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert count_frames(path) == 24
     assert read_frames(path, [0]).shape == (1, 120, 160, 3)
 
 
 def test_decord_streams_what_pyav_decodes_in_order(few_root: Path) -> None:
     rng = np.random.default_rng(0)
-    for path, *_ in making.read_index(few_root / "moving_digits")[::9]:
+    for entry in read_index(few_root / "moving_digits")[::9]:
+        path = few_root / "moving_digits" / entry.path
         assert reading._decord_is_exact(path)
         indices = rng.integers(0, 24, 12).tolist()
         streamed = reading._decord_frames(path, indices)
@@ -73,6 +76,14 @@ def test_same_seed_same_bytes_in_any_order(tmp_path: Path, monkeypatch: pytest.M
 
 def _backwards(make_missing):  # type: ignore[no-untyped-def]
     return lambda root, tasks, groups: make_missing(root, tasks[::-1], groups)
+
+
+def test_an_old_index_is_written_anew(tmp_path: Path) -> None:
+    make_moving_digits(tmp_path, groups=1, clips=1)
+    before = _content(tmp_path)
+    (tmp_path / "index.csv").write_text("path,label,group,frames\nright/v_right_01/v_right_01_01.mp4,right,1,24\n")
+    make_moving_digits(tmp_path, groups=1, clips=1)
+    assert _content(tmp_path) == before
 
 
 def test_killed_and_resumed(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from htzoo.data import (
     ClipDataset,
     DataError,
     EachOnceSampler,
+    FrameSampler,
     VideoError,
     collate_clips,
     ordered,
@@ -86,8 +87,8 @@ def test_every_clip_once(world: int, clips: int) -> None:
 def test_short_clips_are_filled_up_at_the_end(tmp_path: Path) -> None:
     for name, count in (("long", 9), ("short", 3)):
         write_video(tmp_path / f"{name}.mp4", numbered(count))
-    clips = (Clip(tmp_path / "long.mp4", 0, 1, 9), Clip(tmp_path / "short.mp4", 1, 1, 3))
-    data = ClipDataset(ClipReader(clips, 5), [1, 0])
+    clips = (Clip(tmp_path / "long.mp4", 0, "1", 9), Clip(tmp_path / "short.mp4", 1, "1", 3))
+    data = ClipDataset(ClipReader(clips, FrameSampler(frames=5)), [1, 0])
     batch = collate_clips([data[0], data[1]])
     assert batch["video"].shape == (2, 5, 3, 48, 96)
     assert batch["video"].movedim(2, -1).is_contiguous()
@@ -101,11 +102,11 @@ def test_short_clips_are_filled_up_at_the_end(tmp_path: Path) -> None:
 def test_clips_of_different_size(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", numbered(3))
     write_video(tmp_path / "b.mp4", numbered(3, 64, 96))
-    clips = (Clip(tmp_path / "a.mp4", 0, 1, 3), Clip(tmp_path / "b.mp4", 0, 1, 3))
-    data = ClipDataset(ClipReader(clips, 3), [0, 1])
+    clips = (Clip(tmp_path / "a.mp4", 0, "1", 3), Clip(tmp_path / "b.mp4", 0, "1", 3))
+    data = ClipDataset(ClipReader(clips, FrameSampler(frames=3)), [0, 1])
     with pytest.raises(VideoError, match="set size to make them equal"):
         collate_clips([data[0], data[1]])
-    equal = ClipDataset(ClipReader(clips, 3, (24, 48)), [0, 1])
+    equal = ClipDataset(ClipReader(clips, FrameSampler(frames=3), (24, 48)), [0, 1])
     assert collate_clips([equal[0], equal[1]])["video"].shape == (2, 3, 3, 24, 48)
 
 
@@ -119,11 +120,12 @@ def test_module_without_trainer(few_root: Path) -> None:
     assert batch["video"].shape == (32, 8, 3, 120, 160) and batch["video"].dtype == torch.uint8
     assert batch["video"].movedim(2, -1).is_contiguous()
     clip = module.clips[batch["index"][3]]
-    assert batch["label"][3] == clip.label and clip.group <= 17
+    assert batch["label"][3] == clip.label and int(clip.group) <= 17
     expected = read_frames(clip.path, uniform_indices(24, 8))
     np.testing.assert_array_equal(batch["video"][3].movedim(1, -1).numpy(), expected)
     groups = {
-        split: {module.clips[i].group for b in batches(module, split) for i in b["index"]} for split in ("val", "test")
+        split: {int(module.clips[i].group) for b in batches(module, split) for i in b["index"]}
+        for split in ("val", "test")
     }
     assert groups == {"val": {18, 19, 20}, "test": {21, 22, 23, 24, 25}}
 
@@ -193,7 +195,7 @@ def test_clip_that_is_gone(tmp_path: Path, few_root: Path) -> None:
     for path in (few_root / "moving_digits").iterdir():
         (folder / path.name).symlink_to(path)
     (folder / "still").unlink()
-    with pytest.raises(DataError, match=r"v_still_01_01\.mp4 .* gone; delete index\.csv and prepare again"):
+    with pytest.raises(DataError, match=r"v_still_01_01\.mp4 .* gone; prepare the data set again"):
         digits(tmp_path)
 
 
@@ -208,12 +210,12 @@ def test_damaged_index(tmp_path: Path, few_root: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_damaged_clip_is_named(tmp_path: Path, workers: int) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no video" * 99)
-    data = ClipDataset(ClipReader((Clip(tmp_path / "bad.mp4", 0, 1, 24),), 8), [0])
+    data = ClipDataset(ClipReader((Clip(tmp_path / "bad.mp4", 0, "1", 24),), FrameSampler(frames=8)), [0])
     with pytest.raises(VideoError, match=r"bad\.mp4 is not a readable video"):
         next(iter(DataLoader(data, collate_fn=collate_clips, num_workers=workers)))
 
 
 def test_not_prepared(tmp_path: Path) -> None:
     module = as_process(FewDigits(root=str(tmp_path)), 1, 0)
-    with pytest.raises(DataError, match=r"index\.csv does not exist; make the data set"):
+    with pytest.raises(DataError, match=r"index\.csv does not exist"):
         module.setup()

@@ -1,0 +1,96 @@
+"""``htzoo data show NAME``: pictures and numbers of a data set, and how it is split."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from htzoo.data.datamodule import VideoDataModule
+    from htzoo.data.statistics import Statistics
+
+
+def run(words: Sequence[str]) -> None:
+    """Print the numbers and write the pictures.
+
+    Args:
+        words: the command line from ``show`` on.
+    """
+    parser = argparse.ArgumentParser(
+        prog="htzoo data show",
+        description="Print how the clips of a data set are split, class by class, and draw a contact sheet and the "
+        "spread of classes and lengths.",
+        epilog="Without --split, --fold and --folds the split is the one that training takes unless told otherwise.",
+    )
+    parser.add_argument("name", metavar="NAME", help="a name of htzoo data list, or a folder of videos")
+    parser.add_argument("--root", default="data", help="folder of all data sets (%(default)s)")
+    parser.add_argument("--split", choices=("group", "clip", "official"), help="how clips are divided")
+    parser.add_argument("--fold", type=int, default=1, help="which fold is for testing (%(default)s)")
+    parser.add_argument("--folds", type=int, help="how many folds")
+    parser.add_argument("--validation", type=float, default=0.1, help="share of training clips kept (%(default)s)")
+    parser.add_argument("--list", action="store_true", help="print every clip with its part, and draw nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON document, and draw nothing")
+    parser.add_argument("-o", "--output", default=".", help="folder for the pictures (%(default)s)")
+    options = parser.parse_args(words[1:])
+
+    from htzoo.data.statistics import describe
+
+    data = _module(options)
+    data.setup()
+    found = describe(data)
+    if options.json:
+        print(json.dumps({"name": data.dataset_name, **asdict(found)}, indent=2))
+    elif options.list:
+        for clip, part in zip(data.clips, data.parts, strict=True):
+            print(part or "unused", data.classes[clip.label], clip.group or "-", clip.name, sep="\t")
+    else:
+        _print(data, found)
+        from htzoo.report.dataset import plot_contact_sheet, plot_statistics
+
+        sheet = Path(options.output) / f"{data.dataset_name}_clips.png"
+        plot_contact_sheet(data, sheet)
+        chart = Path(options.output) / f"{data.dataset_name}_statistics.png"
+        plot_statistics(found, data.title, chart)
+        print(f"{sheet}: a contact sheet\n{chart}: clips by class, and their lengths")
+
+
+def _module(options: argparse.Namespace) -> VideoDataModule:
+    from htzoo.data.catalog import DATASETS, find_dataset
+
+    settings: dict[str, Any] = {
+        "root": options.root,
+        "split": options.split,
+        "fold": options.fold,
+        "folds": options.folds,
+        "validation": options.validation,
+        "cache": False,
+    }
+    if options.name not in DATASETS and Path(options.name).is_dir():
+        from htzoo.data.video_folder import VideoFolder
+
+        return VideoFolder(options.name, **settings)
+    return find_dataset(options.name)(**settings)
+
+
+def _print(data: VideoDataModule, found: Statistics) -> None:
+    lengths = found.lengths
+    print(f"{data.title}: {data.homepage} ({data.licence})")
+    print(
+        f"{len(lengths):,} clips, {sum(lengths):,} frames; a clip has {min(lengths)} to {max(lengths)}, "
+        f"median {statistics.median(lengths):g}"
+    )
+    overlap = f"; {found.shared} groups have training and test clips" if found.shared else ""
+    print(f"split {found.rule}{overlap}\n")
+    parts = [part for part in found.groups if any(count[part] for count in found.counts.values())]
+    width = max(len(name) for name in [*found.counts, "groups"])
+    print(f"{'class':<{width}}" + "".join(f"{part:>9}" for part in parts))
+    for name, count in found.counts.items():
+        print(f"{name:<{width}}" + "".join(f"{count[part]:>9,}" for part in parts))
+    total = {part: sum(count[part] for count in found.counts.values()) for part in parts}
+    print(f"{'clips':<{width}}" + "".join(f"{total[part]:>9,}" for part in parts))
+    print(f"{'groups':<{width}}" + "".join(f"{found.groups[part]:>9,}" for part in parts) + "\n")

@@ -1,0 +1,51 @@
+"""``htzoo info``: everything about one model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run(words: Sequence[str]) -> None:
+    """Print the design of a model, and draw it where asked.
+
+    Args:
+        words: the command line, without ``htzoo``.
+
+    Raises:
+        ValueError: there is no such model.
+        OSError: a file is missing, or the picture cannot be written.
+    """
+    parser = argparse.ArgumentParser(
+        prog="htzoo info",
+        description="Show one model: sizes, formats, parameters beside a dense twin's, and published figures.",
+        epilog="example: htzoo info ucf11_ht --picture ucf11_ht.png",
+    )
+    parser.add_argument(
+        "model", help="a name that htzoo models lists, a configuration, a checkpoint of a run, or a published folder"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the tensor networks as a PNG")
+    asked = parser.parse_args(words[1:])
+    if asked.picture is not None and asked.picture.suffix != ".png":
+        parser.error(f"--picture is {str(asked.picture)!r}: give a name that ends in .png")
+
+    from htzoo.hub.design import load_design
+    from htzoo.report.sheet import info_sheet
+
+    design, model = load_design(asked.model)
+    if asked.picture is not None:
+        from htzoo.hub.design import first_layer_weights
+        from htzoo.report.diagram import plot_design
+
+        plot_design(design, first_layer_weights(model), model.recurrent.cell.gates, asked.picture)
+    if asked.json:
+        json.dump(design, sys.stdout, indent=2)
+        print()
+    else:
+        print(info_sheet(design))
+        if asked.picture is not None:
+            print(f"\n  picture: {asked.picture}")

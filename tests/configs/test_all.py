@@ -1,0 +1,107 @@
+"""Every configuration: it builds, trains a step and tests one on clips of its data set's layout, and prints itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from htzoo.cli.main import main
+from htzoo.configs import config_names, load_config
+from htzoo.data.catalog import DATASETS
+from tests.configs.layouts import make_layout
+
+# What differs from the published run: few frames, and no download.
+SMALL = ["--data.frames", "2", "--data.batch_size", "2", "--data.num_workers", "0", "--data.cache", "false"]
+SHORT_NAME = {cls: name for name, (_, cls) in DATASETS.items()}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*:lightning.pytorch.utilities.warnings.PossibleUserWarning"),
+    pytest.mark.filterwarnings("ignore:No positive samples found"),  # of a few clips with 12 labels
+]
+
+
+class TinyCNN(nn.Module):
+    """Stands for a timm model of a name, with its features a frame and its preprocessing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        with torch.device("meta"):
+            real = CREATE(name, num_classes=0)
+        self.head_hidden_size = real.head_hidden_size
+        self.pretrained_cfg = real.pretrained_cfg
+        self.linear = nn.Linear(3, self.head_hidden_size)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.linear(frames.mean((2, 3)))
+
+
+CREATE = timm.create_model
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """The root in which a data set is prepared."""
+    root = tmp_path_factory.mktemp("layouts")
+
+    def prepared(name: str) -> Path:
+        if name == "moving_digits":
+            root_of_digits: Path = request.getfixturevalue("few_root")
+            return root_of_digits
+        if not (root / name).exists():
+            make_layout(root, name)
+        return root
+
+    return prepared
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small CNNs, and large recurrent weights that are not made orthogonal: either takes seconds a configuration."""
+    monkeypatch.setattr(timm, "create_model", lambda name, **_: TinyCNN(name))
+    monkeypatch.setattr(nn.init, "orthogonal_", lambda tensor, **_: tensor.normal_(0, 0.02))
+
+
+def words_of(name: str, root: Path) -> list[str]:
+    """The shortened run of a configuration."""
+    model, data = (load_config(name)[key].get("init_args", {}) for key in ("model", "data"))
+    words = ["fit", "--config", name, "--data.root", str(root), *SMALL, "--trainer.fast_dev_run", "true"]
+    words += ["--trainer.accelerator", "cpu", "--trainer.logger", "false"]
+    if model.get("backbone"):
+        words += ["--model.backbone_weights", "null", "--data.size", "[24, 32]"]
+    elif model.get("input_format") is None:
+        words += ["--data.size", "[12, 16]"]  # a dense weight fits frames of any size
+    if data.get("folds") is None and load_config(name)["data"]["class_path"] == "UCF11":
+        words += ["--data.folds", "5"]
+    return words
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", config_names())
+def test_trains_and_tests_a_step(
+    name: str, prepared: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dataset = SHORT_NAME[load_config(name)["data"]["class_path"]]
+    steps: list[str] = []
+    for step in ("training_step", "test_step"):
+        watch(monkeypatch, step, steps)
+    assert main(words_of(name, prepared(dataset))) == 0
+    assert steps == ["training_step", "test_step"]
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, step: str, steps: list[str]) -> None:
+    from htzoo.tasks import VideoClassification
+
+    real = getattr(VideoClassification, step)
+
+    def counted(self: Any, *arguments: Any) -> Any:
+        steps.append(step)
+        loss = real(self, *arguments)
+        assert loss is None or torch.isfinite(loss)
+        return loss
+
+    monkeypatch.setattr(VideoClassification, step, counted)
