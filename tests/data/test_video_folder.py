@@ -109,11 +109,12 @@ def test_a_prepared_folder(tmp_path: Path) -> None:
     entries = []
     for number in range(6):
         path = f"clips/c{number % 2}/{number}.mp4"
-        write_video(tmp_path / "mine" / path, numbered(4 + number), crf=0)
+        write_video(tmp_path / "folder" / path, numbered(4 + number), crf=0)
         entries.append(Entry(path, f"c{number % 2}", "", 4 + number, 24.0, 48, 96, f"x/{number}.avi", f"{number:064}"))
-    write_index(tmp_path / "mine", entries)
-    module = ready(tmp_path / "mine", folds=3, size=(48, 96))
-    assert module.classes == ("c0", "c1") and not (tmp_path / "cache" / "mine" / "frames.json").exists()
+    write_index(tmp_path / "folder", entries)
+    module = ready(tmp_path / "folder", folds=3, size=(48, 96))
+    assert VideoFolder(root=str(tmp_path)).folder == tmp_path / "folder"
+    assert module.classes == ("c0", "c1") and not (tmp_path / "cache" / "folder" / "frames.json").exists()
     assert [clip.name for clip in module.clips] == [f"x/{number}.avi" for number in (0, 2, 4, 1, 3, 5)]
     item = module._dataset("train")[0]
     clip = module.clips[item["index"]]
