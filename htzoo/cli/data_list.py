@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> None:
             (
                 str(row["name"]),
                 str(row["title"]),
-                str(row["classes"]),
+                str(row["classes"] or ""),
                 f"{published:,}" if published else "",
                 here,
                 readable(row["bytes"]),

@@ -36,12 +36,11 @@ from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.memory import reuse_memory  # noqa: E402
 from htzoo.configs import config_names, find_config, load_config  # noqa: E402
 from htzoo.data.catalog import DATASETS, find_dataset  # noqa: E402
-from htzoo.data.video_folder import VideoFolder  # noqa: E402
 from htzoo.report.run import RunReport  # noqa: E402
 from htzoo.tasks import MultiLabelClassification, Throughput, VideoClassification  # noqa: E402
 
 # The parser knows a class by its bare name once it is imported.
-NAMED_CLASSES = (*map(find_dataset, DATASETS), VideoFolder, VideoClassification, MultiLabelClassification)
+NAMED_CLASSES = (*map(find_dataset, DATASETS), VideoClassification, MultiLabelClassification)
 
 FROM_DATA = ("classes", "frame_size")  # arguments of the model that are attributes of the data
 

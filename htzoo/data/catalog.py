@@ -17,6 +17,7 @@ DATASETS = {
     "fight": ("fight", "SurveillanceFight"),
     "fir": ("fir", "FIRAction"),
     "moving_digits": ("moving_digits", "MovingDigits"),
+    "folder": ("video_folder", "VideoFolder"),
 }
 
 

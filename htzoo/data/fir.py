@@ -32,7 +32,7 @@ class FIRAction(VideoDataModule):
     """
 
     dataset_name = "fir"
-    title = "Nagoya Extremely Low-resolution FIR Image Action Dataset"
+    title = "Nagoya low-resolution FIR actions"
     homepage = "https://github.com/muralab/Low-Resolution-FIR-Action-Dataset"
     licence = "CC BY-NC-SA 4.0"
     classes = ("fall", "lie", "sit", "sitdown", "stand", "standup", "walk")

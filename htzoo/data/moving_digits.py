@@ -25,7 +25,7 @@ class MovingDigits(VideoDataModule):
     dataset_name = "moving_digits"
     title = "Moving Digits"
     homepage = "https://scikit-learn.org/stable/datasets/toy_dataset.html"
-    licence = "made here, from digits under CC BY 4.0"
+    licence = "CC BY 4.0 (the digits)"
     classes = MOTIONS
     clip_count = len(MOTIONS) * GROUPS * CLIPS
     standard_size = (HEIGHT, WIDTH)

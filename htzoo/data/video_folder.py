@@ -33,7 +33,7 @@ class _Row:
 
 
 class VideoFolder(VideoDataModule):
-    """Videos of a folder, as they are or prepared by `htzoo data prepare`.
+    """Videos of a folder, as they are or prepared by `htzoo data prepare folder --from FOLDER`.
 
     Without a table, the files are `<class>/<file>` or `<class>/<group>/<file>`. A table is a CSV file with the columns
     path (from the folder) and label, and if wanted group (clips that share a scene or person) and split (train, val or
@@ -42,28 +42,33 @@ class VideoFolder(VideoDataModule):
     Files that are not prepared are read exactly too, if more slowly, and are decoded once to count their frames.
     """
 
-    title = "a folder of videos"
-    homepage = "your own"
-    licence = "your own"
+    dataset_name = "folder"
+    title = "A folder of videos"
+    homepage = "none"
+    licence = "yours"
     classes: tuple[str, ...] = ()
 
-    def __init__(self, folder: str, table: str | None = None, root: str = "data", **settings: Any) -> None:
+    def __init__(
+        self, folder: str | None = None, table: str | None = None, root: str = "data", **settings: Any
+    ) -> None:
         """Keep the settings, and look for the names of the classes.
 
         Args:
-            folder: The folder of the videos, or one that `htzoo data prepare` has made of it.
+            folder: The folder of the videos; None takes the one that `htzoo data prepare folder` makes, ROOT/folder.
             table: CSV file that says what each video shows; None takes it from the folders.
-            root: Folder of all data sets; here it only has the caches.
+            root: Folder of all data sets, where the caches are.
             settings: Those of `VideoDataModule`; split official is the one of the table, and where it has one, usual.
 
         Raises:
             DataError: The folder or the table has no clips or cannot be read.
         """
-        self._folder = Path(folder)
+        self._folder = Path(folder) if folder else Path(root) / self.dataset_name
         self.dataset_name = self._folder.resolve().name
         self._prepared = table is None and (self._folder / INDEX).is_file()
         self._rows = [] if self._prepared else _rows(self._folder, table)
-        labels = {entry.label for entry in read_index(folder)} if self._prepared else {row.label for row in self._rows}
+        labels = (
+            {entry.label for entry in read_index(self._folder)} if self._prepared else {row.label for row in self._rows}
+        )
         self.classes = tuple(sorted(labels))
         if any(row.part for row in self._rows):
             self.usual_folds = Folds(official=1)

@@ -72,7 +72,8 @@ def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
         for part, colour in _COLOURS.items():
             clips = np.array([statistics.counts[name][part] for name in names])
             if clips.any():
-                label = f"{part} ({clips.sum():,} clips, {statistics.groups[part]:,} groups)"
+                groups = statistics.groups[part]
+                label = f"{part} ({clips.sum():,} clips, {groups:,} group{'s' if groups > 1 else ''})"
                 classes.barh(names, clips, left=start, color=colour, label=label, height=0.8)
                 start += clips
         classes.invert_yaxis()
@@ -80,7 +81,9 @@ def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
         classes.grid(axis="y", visible=False)
         classes.margins(y=0.5 / max(len(names), 1))
         classes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.08 - 0.6 / figure.get_figheight()), ncols=2)
-        lengths.hist(statistics.lengths, bins=min(40, max(1, len(set(statistics.lengths)))), color=BLUE)
+        shortest, longest = min(statistics.lengths), max(statistics.lengths)
+        width = -(-(longest - shortest + 1) // 40)  # whole numbers, or bars would hold now one length and now two
+        lengths.hist(statistics.lengths, bins=np.arange(shortest, longest + width + 1, width) - 0.5, color=BLUE)
         lengths.set_xlabel("frames of a clip")
         lengths.set_ylabel("clips")
         median = float(np.median(statistics.lengths))

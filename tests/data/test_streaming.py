@@ -203,8 +203,9 @@ def test_damaged_index(tmp_path: Path, few_root: Path) -> None:
     folder = tmp_path / "moving_digits"
     folder.mkdir()
     (folder / "index.csv").write_text("path\nx\n")
+    module = as_process(FewDigits(root=str(tmp_path)), 1, 0)
     with pytest.raises(DataError, match=r"index\.csv cannot be read"):
-        digits(tmp_path)
+        module.setup()
 
 
 @pytest.mark.parametrize("workers", [0, 1])

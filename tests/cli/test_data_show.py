@@ -1,0 +1,101 @@
+"""``htzoo data list`` and ``show``, and training on what is not here."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from htzoo.cli import data_list, data_show
+from htzoo.cli.main import main
+from htzoo.data import UCF11, VideoDataModule
+
+from ..data.published import PATHS, prepared
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """UCF11, a set that was begun, and one whose index is damaged."""
+    folder = tmp_path_factory.mktemp("root")
+    prepared(folder, UCF11, PATHS[UCF11](), (6, 9))
+    (folder / "hmdb51").mkdir()
+    (folder / "fir").mkdir()
+    (folder / "fir" / "index.csv").write_text("path\nx\n")
+    (folder / "cache" / "ucf11").mkdir(parents=True)
+    (folder / "cache" / "ucf11" / "a.u8").write_bytes(b"x" * 100_000)
+    return folder
+
+
+def test_list(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data_list.run(["list", "--root", str(root), "--json"])
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == ["ucf11", "ucf50", "hmdb51", "ytc", "fight", "fir", "moving_digits", "folder"]
+    assert rows["ucf11"]["state"] == "ready" and rows["ucf11"]["clips"] == rows["ucf11"]["published_clips"] == 1600
+    assert rows["ucf11"]["bytes"] > 100_000 and 100_000 <= rows["ucf11"]["cache_bytes"] <= 110_000
+    assert [rows[name]["state"] for name in ("hmdb51", "fir", "ytc")] == ["begun", "damaged index", "absent"]
+    assert [rows[name]["classes"] for name in rows] == [11, 50, 51, 47, 2, 7, 11, 0]
+    data_list.run(["list", "--root", str(root)])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 9 and lines[1].startswith("ucf11 ") and "1,600 clips" in lines[1]
+    data_list.run(["list", "--root", str(root / "none")])
+    assert capsys.readouterr().out.count("absent") == 8
+
+
+def test_readable_sizes() -> None:
+    shown = [data_list.readable(size) for size in (0, 999, 1000, 2_345_678, 15 * 10**9)]
+    assert shown == ["", "999 B", "1 kB", "2.35 MB", "15 GB"]
+
+
+def test_show(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data_show.run(["show", "ucf11", "--root", str(root), "--fold", "3", "-o", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert "1,600 clips, 12,000 frames; a clip has 6 to 9, median 7.5" in printed
+    assert "split group, fold 3 of 25\n" in printed
+    table = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line}
+    assert table["class"] == ["train", "val", "test"]
+    assert sum(int(table[name][2]) for name in UCF11.classes) == int(table["clips"][2])
+    assert sum(int(count.replace(",", "")) for count in table["clips"]) == 1600
+    assert table["groups"][2] == "1"
+    for name in ("clips", "statistics"):
+        picture = imread(tmp_path / f"ucf11_{name}.png")
+        assert min(picture.shape[:2]) > 300 and picture[..., :3].std() > 0.05
+    data_show.run(["show", "ucf11", "--root", str(root), "--split", "clip", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["rule"] == "clip, fold 1 of 5" and found["shared"] == 25
+    assert sum(count["test"] for count in found["counts"].values()) == 320
+    data_show.run(["show", "ucf11", "--root", str(root), "--list"])
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    module: VideoDataModule = UCF11(root=str(root), cache=False)
+    module.setup()
+    assert Counter(line[0] for line in lines) == Counter(module.parts)
+    assert lines[0][1:] == ["basketball", "01", "UCF11_updated_mpg/basketball/v_shooting_01/v_shooting_01_01.mpg"]
+
+
+def test_show_a_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data_show.run(["show", str(root / "ucf11" / "clips"), "--root", str(tmp_path), "--folds", "4", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["rule"] == "group, fold 1 of 4" and len(found["lengths"]) == 1600
+
+
+def test_training_on_what_is_not_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["htzoo"])
+    words = [
+        "fit",
+        "--config",
+        "moving_digits_ht",
+        "--data=UCF11",
+        "--trainer.accelerator=cpu",
+        "--trainer.logger=false",
+    ]
+    assert main(words) == 1
+    lines = capsys.readouterr().err.strip().splitlines()[-3:]
+    assert lines[0].startswith(
+        "htzoo: data/ucf11 does not hold UCF11 (YouTube Action) (1,600 clips, for research; http"
+    )
+    assert lines[1] == "  to download and prepare it:      htzoo data prepare ucf11 --root data"
+    assert lines[2].endswith("htzoo data prepare ucf11 --root data --from FOLDER_OR_ARCHIVE")
