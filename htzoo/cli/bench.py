@@ -87,7 +87,7 @@ def run(words: Sequence[str]) -> None:
     device = torch.device(given.device)
     torch.manual_seed(0)
     document: dict[str, Any] = {"command": "htzoo " + " ".join(words), **describe_machine(device), "settings": []}
-    chosen: list[tuple[Setting, dict[str, Recurrent] | None]] = [*_of_models(models)]
+    chosen: list[tuple[Setting, dict[str, Recurrent] | None]] = [*_of_models(models)] if models else []
     if formats or not models:
         chosen.insert(0, (_of_formats(formats, given.setting or "ucf11"), None))
     for setting, layers in chosen:
