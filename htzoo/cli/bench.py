@@ -30,7 +30,7 @@ in turns, so that a busy machine slows all alike: trust the ratios rather than t
 
 MORE = """\
 settings:
-  ucf11   LSTM 57,600 -> 256, 6 raw frames of 160 x 120, batch 16: the published shape of every format (the default)
+  ucf11   LSTM 57,600 -> 256, 6 raw frames of 160 x 120, batch 16: the shapes of the papers where known (the default)
   cnn     LSTM 2,048 -> 2,048, 25 frames, batch 16: the input weight alone, both weights, and the two as one ("joint")
 
 columns:
@@ -87,7 +87,7 @@ def run(words: Sequence[str]) -> None:
     device = torch.device(given.device)
     torch.manual_seed(0)
     document: dict[str, Any] = {"command": "htzoo " + " ".join(words), **describe_machine(device), "settings": []}
-    chosen: list[tuple[Setting, dict[str, Recurrent] | None]] = [*_of_models(models)]
+    chosen: list[tuple[Setting, dict[str, Recurrent] | None]] = [*_of_models(models)] if models else []
     if formats or not models:
         chosen.insert(0, (_of_formats(formats, given.setting or "ucf11"), None))
     for setting, layers in chosen:

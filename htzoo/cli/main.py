@@ -35,6 +35,7 @@ examples:
   htzoo fit --config moving_digits_ht --seed_everything 1 another seed
   htzoo fit --config moving_digits_ht --print_config      show every setting, and train nothing
   htzoo test --config moving_digits_ht --ckpt_path runs/moving_digits_ht/TIME/checkpoints/best.ckpt
+  htzoo bench HierarchicalTucker --threads 1              how fast a format is here, beside dense layers
 
 options:
   -h, --help   this text; htzoo COMMAND --help lists a command's options

@@ -15,7 +15,7 @@ from htzoo.cores import available_cores
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Processor, threads, versions and date, as plain data.
+    """Processor, threads, versions and date, as plain data; ``load`` is how many processes wanted a core just before.
 
     Args:
         device: where the measurement runs.
@@ -43,6 +43,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 def machine_line(facts: dict[str, Any]) -> str:
     """The facts of :func:`describe_machine` as one line."""
     where = facts["gpu"] or f"{facts['cpu']}, {facts['threads']} of {facts['cores']} cores"
+    where += f", load {facts['load']}" if facts["load"] is not None else ""
     return f"{where}; torch {facts['torch']}, htzoo {facts['htzoo']}, Python {facts['python']}; {facts['date']}"
 
 

@@ -36,11 +36,11 @@ class Time:
     upper: float
 
     @staticmethod
-    def of(seconds: list[float]) -> Time:
-        """Of some measurements."""
-        if len(seconds) == 1:
-            return Time(*(1e3 * seconds[0],) * 3)
-        lower, median, upper = statistics.quantiles(seconds, n=4, method="inclusive")
+    def of(measured: list[float]) -> Time:
+        """Of some measurements in seconds."""
+        if len(measured) == 1:
+            return Time(*(1e3 * measured[0],) * 3)
+        lower, median, upper = statistics.quantiles(measured, n=4, method="inclusive")
         return Time(1e3 * median, 1e3 * lower, 1e3 * upper)
 
 
@@ -177,14 +177,14 @@ def measure(
     memory: dict[str, int] = {}
     with tqdm(total=(WARM_UP + repeats) * len(contestants), desc="measuring", leave=False, disable=None) as bar:
         for repeat in range(-WARM_UP, repeats):
-            reading = _seconds(x.sum, device)
+            reading = seconds(x.sum, device)
             for name, entry in contestants.items():
                 bar.set_postfix_str(name)
                 forward, step = partial(_forward, entry.layer, x), partial(_step, entry.layer, x, upstream)
-                seconds = _seconds(forward, device), _seconds(step, device)
+                taken = seconds(forward, device), seconds(step, device)
                 if repeat >= 0:
-                    forwards[name].append(seconds[0])
-                    steps[name].append(seconds[1])
+                    forwards[name].append(taken[0])
+                    steps[name].append(taken[1])
                 elif repeat == -1:
                     _clear(entry.layer)
                     memory[name] = peak_memory(step, device)
@@ -216,7 +216,7 @@ def _clear(layer: nn.Module) -> None:
         parameter.grad = None
 
 
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
+def seconds(work: Callable[[], object], device: torch.device) -> float:
     """How long the device is at work, which on a GPU begins when the queue is empty."""
     if device.type != "cuda":
         start = perf_counter()

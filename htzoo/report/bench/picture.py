@@ -58,7 +58,7 @@ def _draw(axes: Axes, result: Mapping[str, Any]) -> None:
             text += f", {row['faster_than_loop']:,.1f}x faster than the hand loop"
         axes.text(upper * 1.06, place, text, va="center", fontsize=8, color=INK)
     axes.set_xscale("log")
-    axes.set_xlim(min(reading, *forward) * 0.7, max(medians) * 14)
+    axes.set_xlim(min(reading, *forward) * 0.7, max(medians) * 30)
     axes.set_ylim(len(rows) - 0.1, -0.7)
     axes.set_yticks(list(places), [row["name"] for row in rows])
     axes.tick_params(axis="y", length=0)
