@@ -53,19 +53,6 @@ def encode(path: Path, frames: Frames, codec: str, container: str, **options: st
     return path
 
 
-KINDS: dict[str, tuple[str, str, dict[str, str]]] = {
-    "h264.mp4": ("libx264", "mp4", {"g": "12", "bf": "2"}),
-    "h264.mkv": ("libx264", "matroska", {"g": "250", "bf": "3"}),
-    "vp9.webm": ("libvpx-vp9", "webm", {"g": "12", "deadline": "realtime", "cpu-used": "8"}),
-    "mpeg4.mp4": ("mpeg4", "mp4", {"g": "12", "bf": "2"}),
-    "mpeg4.avi": ("mpeg4", "avi", {"g": "12", "bf": "2"}),
-    "h264.avi": ("libx264", "avi", {"g": "12", "bf": "2"}),
-    "mpeg1.mpg": ("mpeg1video", "mpeg", {"g": "12", "bf": "2"}),
-    "mpeg1_no_b.mpg": ("mpeg1video", "mpeg", {"g": "12", "bf": "0"}),
-    "mpeg2.mpg": ("mpeg2video", "mpeg", {"g": "12", "bf": "2"}),
-}
-
-
 def batches(module: FewDigits, split: str = "train", epoch: int = 0) -> list[dict[str, Any]]:
     loader = getattr(module, f"{split}_dataloader")()
     loader.sampler.set_epoch(epoch)
