@@ -1,13 +1,15 @@
 """Exactly the frames asked for, from any video file, or an error.
 
-The truth is what PyAV (FFmpeg) gives when it decodes the file in order. There are three ways to the same frames:
+The truth is what PyAV (FFmpeg) gives when it decodes the file in order. There are two ways to it:
 
-1. Files that htzoo wrote itself (`htzoo data prepare`) are read by decord, by random access: they are H.264 with a key
-   frame every 12 frames and no B-frames, and a checksum proves that they still are. On other files decord is not to be
-   trusted: it returns other frames of the clip on MPEG-1, MPEG-2 and B-frame AVI, and of 30 H.264 files with one or
-   three flipped bits it read 29 with wrong pixels, without a word.
-2. H.264 and VP9 in mp4, mov, mkv and webm are read by PyAV from the key frames before the frames wanted.
-3. All else is decoded in order.
+1. H.264 and VP9 in mp4, mov, mkv and webm are decoded from the key frames before the frames wanted, each of which is
+   known by its time. Files that `htzoo data prepare` wrote are of this kind, with a key frame every 12 frames, and a
+   checksum tells that they are whole.
+2. All else is decoded from the start: AVI and MPEG program streams do not say which packet holds which frame.
+
+decord, which also reads at random, is not used. On MPEG-1, MPEG-2, and MPEG-4 with B-frames it returns other frames of
+the clip without a word; of 45 H.264 files with one or three flipped bits it read 44 with wrong pixels without a word;
+and where it is exact, on prepared clips, it takes twice the time (benchmarks/data.py).
 
 No reader outlives the call that opened it, so reading is safe in any thread, process, or DataLoader worker.
 """
@@ -24,7 +26,7 @@ import numpy.typing as npt
 
 from htzoo.data.decoding import damaged, decode, existing, no_picture, open_video, reason_of
 from htzoo.data.errors import VideoError
-from htzoo.data.sealing import is_sealed
+from htzoo.data.sealing import check_seal
 
 Frames = npt.NDArray[np.uint8]
 
@@ -60,9 +62,8 @@ def read_frames(
     file = existing(path)
     if min(wanted) < 0:
         raise _no_such_frame(file, min(wanted), count_frames(file))
-    frames = _frames_by_decord(file, wanted) if is_sealed(file) else None
-    if frames is None:
-        frames = _frames_from_key_frames(file, wanted)
+    check_seal(file)
+    frames = _frames_from_key_frames(file, wanted)
     if frames is None:
         frames = _frames_in_order(file, wanted)
     return frames if size is None or size == frames.shape[1:3] else _resize(frames, size)
@@ -154,27 +155,6 @@ def _decode_from(
             kept[frame.pts] = _rgb(frame)
         if frame.pts >= max(needed):
             break
-
-
-def _frames_by_decord(file: Path, wanted: list[int]) -> Frames | None:
-    """Read one of our own files by random access; None where decord cannot."""
-    try:
-        import decord
-        from decord._ffi.base import DECORDError
-    except ImportError:
-        return None  # decord has no wheels for this platform
-
-    decord.logging.set_level(decord.logging.QUIET)
-    try:
-        reader = decord.VideoReader(str(file), num_threads=1)
-        if max(wanted) >= len(reader):
-            raise _no_such_frame(file, max(wanted), len(reader))
-        frames: Frames = reader.get_batch(wanted).asnumpy()
-    except (DECORDError, RuntimeError) as error:
-        if isinstance(error, VideoError):
-            raise
-        return None  # PyAV decides what is wrong with the file
-    return frames
 
 
 def _rgb(frame: av.VideoFrame) -> Frames:

@@ -1,8 +1,7 @@
 """The checksum at the end of every video that htzoo writes: it tells that a file is one of ours and still whole.
 
 It is a box of type "free", which every program that reads mp4 skips: size, type, 16 bytes that say what it is, and the
-SHA-256 of all bytes before it. Reading a clip of 200 kB again for it takes a fifth of a millisecond; decoding takes
-a hundred times as long and does not find all damage.
+SHA-256 of all bytes before it. Decoding finds most damage but not all of it, and takes many times as long.
 """
 
 import hashlib
@@ -23,11 +22,14 @@ def seal(file: Path) -> None:
         content.write(_LENGTH.to_bytes(4, "big") + b"free" + _TAG + digest)
 
 
-def is_sealed(file: Path) -> bool:
-    """Whether the file was written by htzoo and is still what it was.
+def check_seal(file: Path) -> bool:
+    """See that a file that htzoo wrote is still what it was.
+
+    Returns:
+        Whether it is one; nothing is known of others.
 
     Raises:
-        VideoError: It was written by htzoo, and has changed since.
+        VideoError: It is one, and has changed.
     """
     length = file.stat().st_size - _LENGTH
     if length < 0:

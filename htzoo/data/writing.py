@@ -16,8 +16,8 @@ from htzoo.data.sealing import seal
 from htzoo.files import replacing
 
 # One thread, because x264 divides the bits differently over several; no B-frames and a short GOP, so that a random
-# frame costs little and packet order is display order; a fixed GOP, so that what it costs does not hang on the film.
-X264 = {"preset": "veryfast", "g": "12", "bf": "0", "threads": "1"}
+# frame costs little and packet order is display order; a tenth more bytes, so that decoding takes a quarter less.
+X264 = {"preset": "veryfast", "tune": "fastdecode", "g": "12", "bf": "0", "threads": "1"}
 CRF = 18
 
 

@@ -1,7 +1,6 @@
 """Frames are exact, whatever the file, or it is an error."""
 
 import struct
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htzoo.data import VideoError, count_frames, read_frames, reading, write_video
-from htzoo.data.sealing import is_sealed
 
-from .helpers import encode, numbered, numbers_in
+from .helpers import by_decord, encode, numbered, numbers_in
 from .kinds import COUNT, KINDS
 
 BY_KEY_FRAMES = {kind for kind in KINDS if kind.startswith(("h264", "vp9")) and not kind.endswith(".avi")}
@@ -59,30 +57,11 @@ def test_from_key_frames_or_in_order(kind: str, video_of: Callable[[str], Path])
 
 @settings(max_examples=25, deadline=None)
 @given(indices=st.lists(st.integers(0, 39), min_size=1, max_size=8))
-def test_our_own_files_by_all_three_ways(sealed_clip: Path, indices: list[int]) -> None:
-    assert is_sealed(sealed_clip)
+def test_our_own_files_by_all_ways(sealed_clip: Path, indices: list[int]) -> None:
     in_order = reading._frames_in_order(sealed_clip, indices)
     assert numbers_in(in_order) == indices
-    for frames in (
-        reading._frames_by_decord(sealed_clip, indices),
-        reading._frames_from_key_frames(sealed_clip, indices),
-        read_frames(sealed_clip, indices),
-    ):
-        assert frames is not None
-        np.testing.assert_array_equal(frames, in_order)
-
-
-def test_decord_reads_only_our_own(
-    sealed_clip: Path, video_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    by_decord = reading._frames_by_decord
-    monkeypatch.setattr(
-        reading, "_frames_by_decord", lambda file, wanted: asked.append(file) or by_decord(file, wanted)
-    )
-    read_frames(sealed_clip, [3])
-    read_frames(video_of("h264.mp4"), [3])
-    assert asked == [sealed_clip]
+    np.testing.assert_array_equal(read_frames(sealed_clip, indices), in_order)
+    np.testing.assert_array_equal(by_decord(sealed_clip, indices), in_order)
 
 
 def test_any_change_of_our_own_file_is_an_error(sealed_clip: Path, tmp_path: Path) -> None:
@@ -119,13 +98,11 @@ def test_numpy_indices_and_string_path(video_of: Callable[[str], Path]) -> None:
     assert numbers_in(read_frames(str(video_of("h264.mp4")), np.array([7, 7, 3]))) == [7, 7, 3]
 
 
-def test_resizing_is_the_same_on_all_ways(sealed_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    by_decord = read_frames(sealed_clip, [5, 29], size=(24, 45))
-    assert by_decord.shape == (2, 24, 45, 3) and numbers_in(by_decord) == [5, 29]
-    monkeypatch.setattr(reading, "is_sealed", lambda file: False)
-    np.testing.assert_array_equal(read_frames(sealed_clip, [5, 29], size=(24, 45)), by_decord)
+def test_resizing_is_the_same_on_both_ways(sealed_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from_key_frames = read_frames(sealed_clip, [5, 29], size=(24, 45))
+    assert from_key_frames.shape == (2, 24, 45, 3) and numbers_in(from_key_frames) == [5, 29]
     monkeypatch.setattr(reading, "_frames_from_key_frames", lambda file, wanted: None)
-    np.testing.assert_array_equal(read_frames(sealed_clip, [5, 29], size=(24, 45)), by_decord)
+    np.testing.assert_array_equal(read_frames(sealed_clip, [5, 29], size=(24, 45)), from_key_frames)
 
 
 def _sound_only(path: Path) -> None:
@@ -207,9 +184,3 @@ def test_writing_refuses(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(VideoError, match="cannot be written"):
         write_video(tmp_path / "file" / "a.mp4", np.zeros((2, 48, 96, 3), np.uint8))
-
-
-def test_the_same_without_decord(sealed_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_decord = read_frames(sealed_clip, [7, 30, 7])
-    monkeypatch.setitem(sys.modules, "decord", None)  # importing it now fails, as on a platform without wheels
-    np.testing.assert_array_equal(read_frames(sealed_clip, [7, 30, 7]), with_decord)
