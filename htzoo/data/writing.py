@@ -44,7 +44,13 @@ def write_video(
     if height % 2 or width % 2:
         raise ValueError(f"frames are {width} x {height}; H.264 needs an even width and height, so crop or pad them.")
     pictures = (av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24") for frame in frames)
-    write_pictures(Path(path), pictures, (height, width), Fraction(fps).limit_denominator(1001), crf)
+    target = Path(path)
+    try:
+        write_pictures(target, pictures, (height, width), Fraction(fps).limit_denominator(1001), crf)
+    except OSError as error:  # av's errors are OSErrors too
+        raise VideoError(
+            f"{target} cannot be written ({error.strerror or error}); free space or choose another folder."
+        ) from error
 
 
 def write_pictures(
@@ -63,16 +69,11 @@ def write_pictures(
         How many were written.
 
     Raises:
-        VideoError: The file cannot be written; `pictures` may raise others.
+        OSError: The file cannot be written; `pictures` may raise others.
     """
-    try:
-        with replacing(target) as unfinished:
-            count = _encode(unfinished, pictures, size, fps, crf)
-            seal(unfinished)
-    except OSError as error:  # av's errors are OSErrors too
-        raise VideoError(
-            f"{target} cannot be written ({error.strerror or error}); free space or choose another folder."
-        ) from error
+    with replacing(target) as unfinished:
+        count = _encode(unfinished, pictures, size, fps, crf)
+        seal(unfinished)
     return count
 
 
