@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from htzoo.data.originals import Published
 
 EXAMPLES = """\
 What is done: download (or take what --from names), unpack, decode every clip to see that it is whole, write it as small
@@ -47,7 +51,10 @@ def run(words: Sequence[str]) -> None:
     given = parser.parse_args(words[1:])
     from htzoo.data.catalog import find_dataset
 
-    dataset = find_dataset(given.name)
+    try:
+        dataset = cast("Published", find_dataset(given.name))
+    except ValueError as error:
+        parser.error(str(error))
     if given.name == "moving_digits":
         from htzoo.data.making import make_moving_digits
 
