@@ -13,6 +13,7 @@ COMMANDS = {
     "validate": ("training", "measure a checkpoint on the validation clips"),
     "test": ("training", "measure a checkpoint on the test clips"),
     "predict": ("training", "write class probabilities for the test clips"),
+    "data": ("data", "list, prepare, check and show data sets"),
     "models": ("models", "list the models of the zoo"),
     "info": ("info", "one model: sizes, parameters, ratios, published figures, a picture of its networks"),
     "classify": ("classify", "label video files with a trained model"),

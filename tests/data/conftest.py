@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .helpers import KINDS, encode, numbered
+from .kinds import KINDS
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +16,7 @@ def video_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def make(kind: str) -> Path:
         path = folder / kind
         if not path.exists():
-            codec, container, options = KINDS[kind]
-            encode(path, numbered(120), codec, container, **options)
+            KINDS[kind](path)
         return path
 
     return make

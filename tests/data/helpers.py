@@ -1,10 +1,12 @@
 """Numbered videos in many containers, and a small moving-digits module."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import av
+import decord
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -39,6 +41,12 @@ def numbers_in(frames: Frames) -> list[int]:
     return [int(number) for number in sum((middle > 127) << (8 - bit) for bit, middle in enumerate(middles))]
 
 
+def by_decord(path: Path, indices: Sequence[int]) -> Frames:
+    """What decord reads, a decoder that shares nothing with PyAV but FFmpeg's sources, in an older version."""
+    decord.logging.set_level(decord.logging.QUIET)
+    return decord.VideoReader(str(path), num_threads=1).get_batch(list(indices)).asnumpy()
+
+
 def encode(path: Path, frames: Frames, codec: str, container: str, **options: str) -> Path:
     """Write with PyAV alone, any codec and container."""
     with av.open(str(path), "w", format=container) as file:
@@ -51,19 +59,6 @@ def encode(path: Path, frames: Frames, codec: str, container: str, **options: st
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         file.mux(stream.encode(None))
     return path
-
-
-KINDS: dict[str, tuple[str, str, dict[str, str]]] = {
-    "h264.mp4": ("libx264", "mp4", {"g": "12", "bf": "2"}),
-    "h264.mkv": ("libx264", "matroska", {"g": "250", "bf": "3"}),
-    "vp9.webm": ("libvpx-vp9", "webm", {"g": "12", "deadline": "realtime", "cpu-used": "8"}),
-    "mpeg4.mp4": ("mpeg4", "mp4", {"g": "12", "bf": "2"}),
-    "mpeg4.avi": ("mpeg4", "avi", {"g": "12", "bf": "2"}),
-    "h264.avi": ("libx264", "avi", {"g": "12", "bf": "2"}),
-    "mpeg1.mpg": ("mpeg1video", "mpeg", {"g": "12", "bf": "2"}),
-    "mpeg1_no_b.mpg": ("mpeg1video", "mpeg", {"g": "12", "bf": "0"}),
-    "mpeg2.mpg": ("mpeg2video", "mpeg", {"g": "12", "bf": "2"}),
-}
 
 
 def batches(module: FewDigits, split: str = "train", epoch: int = 0) -> list[dict[str, Any]]:

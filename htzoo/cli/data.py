@@ -1,0 +1,50 @@
+"""``htzoo data``: list, prepare, check and show data sets."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+# Subcommand: the module of htzoo.cli that has its `run(words)`, and what it does.
+SUBCOMMANDS = {
+    "list": ("data_list", "what data sets are known, and which are here"),
+    "prepare": ("data_prepare", "download a data set, or take it from a folder or archive, and make it ready"),
+    "check": ("data_check", "find clips that are unreadable, empty, too short, or there twice"),
+    "show": ("data_show", "draw a contact sheet, and print classes, lengths and splits"),
+}
+
+HELP = """\
+usage: htzoo data SUBCOMMAND [options]
+
+subcommands:
+{subcommands}
+
+examples:
+  htzoo data prepare ucf11                                 download, verify, shrink and index UCF11
+  htzoo data prepare ucf11 --from UCF11_updated_mpg.rar    the same from an archive that is here already
+  htzoo data check ucf11                                   decode every clip, and name those that are not right
+  htzoo data check my/videos --json                        the same for any folder of videos
+
+htzoo data SUBCOMMAND --help lists the options.
+"""
+
+
+def run(words: Sequence[str]) -> None:
+    """Run one subcommand.
+
+    Args:
+        words: the command line, without ``htzoo``.
+    """
+    if len(words) < 2 or words[1] in ("-h", "--help"):
+        width = max(map(len, SUBCOMMANDS))
+        lines = [f"  {name:<{width}}  {text}" for name, (_, text) in SUBCOMMANDS.items()]
+        print(HELP.format(subcommands="\n".join(lines)))
+        return
+    if words[1] not in SUBCOMMANDS:
+        near = difflib.get_close_matches(words[1], SUBCOMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"subcommands are {', '.join(SUBCOMMANDS)}"
+        print(f"htzoo: no subcommand {words[1]!r} of data: {hint}", file=sys.stderr)
+        sys.exit(2)
+    import_module(f"htzoo.cli.{SUBCOMMANDS[words[1]][0]}").run(words[1:])

@@ -1,0 +1,64 @@
+"""``htzoo data check``: find clips that are not right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+EXAMPLES = """\
+Every clip is decoded from its first to its last frame. One line is printed for each that is missing, empty, unreadable
+or damaged, too short, of another length than the index says, or a copy of another clip. The exit status is 0 when
+there is none, else 1.
+
+  htzoo data check ucf11                 a prepared data set
+  htzoo data check my/videos             every video file in a folder and below
+  htzoo data check ucf11 --min-frames 6  clips with fewer than 6 frames are too short
+"""
+
+
+def run(words: Sequence[str]) -> None:
+    """Check one data set or folder.
+
+    Args:
+        words: ``check`` and its arguments.
+
+    Raises:
+        DataError: something is wrong, after each line about it was printed; or there is nothing to check.
+    """
+    from htzoo.data.check import MIN_FRAMES, check_clips
+    from htzoo.data.errors import DataError
+
+    parser = argparse.ArgumentParser(
+        prog="htzoo data check",
+        description="Find clips that are not right.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME_OR_FOLDER", help="a prepared data set, or any folder of videos")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (default: data)")
+    parser.add_argument(
+        "--min-frames",
+        type=int,
+        default=MIN_FRAMES,
+        metavar="N",
+        help=f"a clip with fewer is too short (default: {MIN_FRAMES})",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    given = parser.parse_args(words[1:])
+    named = given.root / given.name
+    folder = named if named.is_dir() else Path(given.name)
+    report = check_clips(folder, given.min_frames)
+    if given.json:
+        problems = [asdict(problem) for problem in report.problems]
+        print(json.dumps({"folder": str(folder), "clips": report.clips, "problems": problems}, indent=2))
+    else:
+        for problem in report.problems:
+            print(f"{problem.path}: {problem.kind}: {problem.detail}")
+    bad = len({problem.path for problem in report.problems})
+    if bad:
+        raise DataError(f"{bad:,} of {report.clips:,} clips in {folder} are not right.")
+    if not given.json:
+        print(f"all {report.clips:,} clips in {folder} are right")

@@ -1,0 +1,70 @@
+"""``htzoo data prepare``: from archive or folder to small clips and an index."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from htzoo.data.originals import Published
+
+EXAMPLES = """\
+What is done: download (or take what --from names), unpack, decode every clip to see that it is whole, write it as small
+H.264 with the same frames, and write the index. Stop it whenever you like; the same command goes on from there.
+
+  htzoo data prepare ucf11                               download it to data/downloads, prepare it in data/ucf11
+  htzoo data prepare ucf11 --from ~/UCF11_updated_mpg    a folder or archive that you have; it is only read
+  htzoo data prepare hmdb51 --from ~/hmdb51              a folder with hmdb51_org.rar and test_train_splits.rar
+  htzoo data prepare ytc --short-side 120                smaller clips, which are read faster
+"""
+
+
+def run(words: Sequence[str]) -> None:
+    """Prepare one data set.
+
+    Args:
+        words: ``prepare`` and its arguments.
+
+    Raises:
+        DataError, ValueError: it cannot be done; the message says why.
+    """
+    from htzoo.data.prepare import SHORT_SIDE, prepare
+
+    parser = argparse.ArgumentParser(
+        prog="htzoo data prepare",
+        description="Make a data set ready for training.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", help="the data set, one of htzoo data list")
+    parser.add_argument("--from", dest="given", type=Path, metavar="PATH", help="folder or archive that you have")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (default: data)")
+    parser.add_argument(
+        "--short-side",
+        type=int,
+        default=SHORT_SIDE,
+        metavar="PIXELS",
+        help=f"make larger pictures smaller, until the short side has this (default: {SHORT_SIDE}); none is enlarged",
+    )
+    given = parser.parse_args(words[1:])
+    from htzoo.data.catalog import find_dataset
+
+    try:
+        dataset = cast("Published", find_dataset(given.name))
+    except ValueError as error:
+        parser.error(str(error))
+    if given.name == "moving_digits":
+        from htzoo.data.making import make_moving_digits
+
+        make_moving_digits(given.root / given.name)
+        print(f"{given.name} is made in {given.root / given.name}")
+        return
+    made = prepare(dataset, given.root, given.given, given.short_side)
+    for source, reason in made.damaged:
+        print(f"left out: {source} {reason}")
+    state = "was prepared already" if made.was_there else "is prepared"
+    print(f"{dataset.title} {state}: {made.clips:,} clips in {made.folder}, {len(made.damaged):,} left out as damaged")
+    if dataset.clip_count is not None and made.clips + len(made.damaged) != dataset.clip_count:
+        print(f"the published set has {dataset.clip_count:,} clips")

@@ -1,0 +1,157 @@
+"""Looking for clips that are unreadable, empty, too short, or there twice."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from htzoo.cores import available_cores
+from htzoo.data.decoding import VIDEO_SUFFIXES, decode, existing, no_picture
+from htzoo.data.download import file_digests
+from htzoo.data.errors import DataError, VideoError
+from htzoo.data.index import INDEX, Entry, read_index
+from htzoo.data.sealing import check_seal
+
+Kind = Literal["missing", "empty", "unreadable", "too short", "other count", "same file", "same frames"]
+MIN_FRAMES = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a clip.
+
+    Attributes:
+        path: The clip, from the folder that was checked, with forward slashes.
+        kind: What is wrong: "other count" is another number of frames than the index says; "same file" and "same
+            frames" are a copy of another clip, to the byte or as decoded.
+        detail: A sentence about it, or the path of the other clip.
+    """
+
+    path: str
+    kind: Kind
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        clips: How many clips were looked at.
+        problems: What is wrong, by path.
+    """
+
+    clips: int
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A clip that can be read: digests of its bytes and of its brightness in all frames, and how many there are."""
+
+    file_digest: str
+    frames_digest: str
+    frames: int
+
+
+def check_clips(folder: Path, min_frames: int = MIN_FRAMES) -> Report:
+    """Decode every clip of a prepared data set, or every video file in any folder, on all cores.
+
+    In a prepared set the clips are those of its index; in another folder the files whose names end as those of videos
+    do. Frames are the same where their brightness is, in every pixel of every frame. Two copies of a clip that were
+    compressed differently are not found.
+
+    Args:
+        folder: What to look at.
+        min_frames: A clip with fewer is too short.
+
+    Raises:
+        DataError: The folder is not there or has no video, or its index cannot be read.
+    """
+    from tqdm import tqdm
+
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; name a prepared data set, or a folder of videos.")
+    entries = {entry.path: entry for entry in read_index(folder)} if (folder / INDEX).is_file() else None
+    paths = sorted(entries if entries is not None else _videos(folder))
+    if not paths:
+        raise DataError(f"{folder} has no video file; name a prepared data set, or a folder of videos.")
+    problems: list[Problem] = []
+    seen: dict[str, _Seen] = {}
+    with ThreadPoolExecutor(available_cores()) as pool:
+        try:
+            found = pool.map(lambda path: _look(folder, path), paths)
+            for path, result in zip(paths, tqdm(found, total=len(paths), desc="checking clips", unit="clip")):
+                if isinstance(result, Problem):
+                    problems.append(result)
+                else:
+                    seen[path] = result
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    problems += _too_short(seen, min_frames) + _other_counts(seen, entries or {}) + _twice(seen)
+    return Report(len(paths), tuple(sorted(problems, key=lambda problem: (problem.path, problem.kind))))
+
+
+def _videos(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
+                yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def _look(folder: Path, path: str) -> _Seen | Problem:
+    file = folder / path
+    if not file.exists():
+        return Problem(path, "missing", "is in the index but not there.")
+    try:
+        if file.is_file() and file.stat().st_size == 0:
+            return Problem(path, "empty", "has no byte.")
+        existing(file)
+        check_seal(file)
+        digest, count = sha256(), 0
+        for frame in decode(file):
+            digest.update(frame.to_ndarray(format="gray").tobytes())
+            digest.update(b"%d %d" % (frame.height, frame.width))
+            count += 1
+        if count == 0:
+            raise no_picture(file)
+        return _Seen(file_digests(file, "sha256")[0], digest.hexdigest(), count)
+    except VideoError as error:
+        return Problem(path, "unreadable", str(error).removeprefix(f"{file} "))
+    except (OSError, ValueError) as error:
+        return Problem(path, "unreadable", f"cannot be read ({error}).")
+
+
+def _too_short(seen: dict[str, _Seen], min_frames: int) -> list[Problem]:
+    return [
+        Problem(path, "too short", f"has {one.frames} of at least {min_frames} frames.")
+        for path, one in seen.items()
+        if one.frames < min_frames
+    ]
+
+
+def _other_counts(seen: dict[str, _Seen], entries: dict[str, Entry]) -> list[Problem]:
+    return [
+        Problem(path, "other count", f"has {one.frames} frames where the index says {entries[path].frames}.")
+        for path, one in seen.items()
+        if path in entries and entries[path].frames != one.frames
+    ]
+
+
+def _twice(seen: dict[str, _Seen]) -> list[Problem]:
+    first_file: dict[str, str] = {}
+    first_frames: dict[str, str] = {}
+    problems = []
+    for path, one in seen.items():
+        same_file = first_file.setdefault(one.file_digest, path)
+        same_frames = first_frames.setdefault(one.frames_digest, path)
+        if same_file != path:
+            problems.append(Problem(path, "same file", f"is a copy of {same_file}."))
+        elif same_frames != path:
+            problems.append(Problem(path, "same frames", f"shows what {same_frames} shows."))
+    return problems

@@ -1,0 +1,63 @@
+"""Archives in the formats of the published data sets, made by hand: RAR (stored, versions 4 and 5) and tar."""
+
+import io
+import struct
+import tarfile
+import zlib
+from collections.abc import Mapping
+
+
+def rar4(files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> bytes:
+    """A RAR archive of version 4 whose members are not compressed; links are Unix symbolic links."""
+
+    def block(kind: int, flags: int, body: bytes, data: bytes = b"") -> bytes:
+        head = struct.pack("<BHH", kind, flags, 7 + len(body)) + body
+        return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head + data
+
+    def member(name: str, data: bytes, mode: int) -> bytes:
+        path = name.replace("/", "\\").encode("latin-1")
+        sizes = struct.pack("<LLBLLBBHL", len(data), len(data), 3, zlib.crc32(data), 0, 29, 0x30, len(path), mode)
+        return block(0x74, 0x8000, sizes + path, data)
+
+    members = [member(name, data, 0o100644) for name, data in files.items()]
+    members += [member(name, target.encode(), 0o120777) for name, target in (links or {}).items()]
+    return b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6)) + b"".join(members) + block(0x7B, 0x4000, b"")
+
+
+def rar5(files: Mapping[str, bytes]) -> bytes:
+    """A RAR archive of version 5 whose members are not compressed."""
+
+    def number(value: int) -> bytes:
+        out = b""
+        while value > 0x7F:
+            out += bytes([value & 0x7F | 0x80])
+            value >>= 7
+        return out + bytes([value])
+
+    def block(kind: int, flags: int, body: bytes, data: bytes = b"") -> bytes:
+        head = number(kind) + number(flags) + (number(len(data)) if flags & 2 else b"") + body
+        head = number(len(head)) + head
+        return struct.pack("<L", zlib.crc32(head)) + head + data
+
+    def member(name: str, data: bytes) -> bytes:
+        path = name.encode()
+        numbers = number(4) + number(len(data)) + number(0o100644) + struct.pack("<L", zlib.crc32(data))
+        return block(2, 2, numbers + number(0) + number(1) + number(len(path)) + path, data)
+
+    members = [member(name, data) for name, data in files.items()]
+    return b"Rar!\x1a\x07\x01\x00" + block(1, 0, number(0)) + b"".join(members) + block(5, 0, number(0))
+
+
+def tar(files: Mapping[str, bytes], others: Mapping[str, bytes] | None = None) -> bytes:
+    """A tar archive; `others` are members of another type, such as links, devices, or pipes."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for name, kind in (others or {}).items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+    return content.getvalue()
