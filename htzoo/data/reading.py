@@ -2,12 +2,12 @@
 
 The truth is what PyAV (FFmpeg) gives when it decodes the file in order. There are three ways to it:
 
-1. decord reads the files that htzoo wrote (`htzoo data prepare`) by random access: they are H.264 with a key frame every
-   12 frames and no B-frames, and a checksum proves that they still are what was written. Other files are not given to
-   it. On MPEG-1, MPEG-2, and MPEG-4 with B-frames it returns other frames of the clip without a word, and of 45 H.264
-   files with one or three flipped bits it read 44 with wrong pixels without a word.
-2. Other H.264 and VP9 in mp4, mov, mkv and webm, and our own where decord has no wheels, are decoded by PyAV from the key
-   frames before the frames wanted, each of which is known by its time.
+1. decord reads the files that htzoo wrote (`htzoo data prepare`) by random access: they are H.264 with a key frame
+   every 12 frames and no B-frames, and a checksum proves that they still are what was written. Other files are not
+   given to it. On MPEG-1, MPEG-2, and MPEG-4 with B-frames it returns other frames of the clip without a word, and of
+   45 H.264 files with one or three flipped bits it read 44 with wrong pixels without a word.
+2. Other H.264 and VP9 in mp4, mov, mkv and webm, and our own where decord has no wheels, are decoded by PyAV from the
+   key frames before the frames wanted, each of which is known by its time.
 3. All else is decoded by PyAV from the start: AVI and MPEG program streams do not say which packet holds which frame.
 
 No reader outlives the call that opened it, so reading is safe in any thread, process, or DataLoader worker.
