@@ -45,3 +45,17 @@ def test_starts_with_exact_variance_and_no_bias() -> None:
 def test_wrong_input_is_refused(format: TensorTrain | None, x: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Linear(12, 6, format=format)(x)
+
+
+@pytest.mark.parametrize("format", [None, TensorTrain((3, 4), (2, 5), 2), HierarchicalTucker((3, 4), (2, 5), 2, 1)])
+def test_compiles_into_one_graph(format: Format | None) -> None:
+    torch._dynamo.reset()
+    ours = Linear(12, 10, format=format, dtype=torch.float64)
+    compiled = torch.compile(ours, backend="aot_eager", fullgraph=True)
+    for rows in (3, 5):
+        x = torch.randn(rows, 12, dtype=torch.float64, requires_grad=True)
+        results = []
+        for module in (ours, compiled):
+            y = module(x)
+            results.append((y, *torch.autograd.grad(y.square().sum(), [x, *ours.parameters()])))
+        assert all((a - b).abs().max() < 1e-10 for a, b in zip(*results, strict=True))
