@@ -31,7 +31,7 @@ their parameters are counted; their accuracies are the papers'. A measured accur
 
 What the ratios do not say: they are about the input-to-hidden weight. The dense hidden-to-hidden weight and the
 classifier stay, so that TT, BT, TR and HT are all some 222 times smaller than the dense model on raw frames, and a CNN
-outweighs them all. Only `ucf11_ht_fd` and the `fdht` rows compress the hidden-to-hidden weight too.
+outweighs them all. Only rows with two formats or a joint one compress the hidden-to-hidden weight too.
 """
 _HEAD = (
     "name", "cell", "format", "published", "ratio", "trust", "input weight", "ratio", "layer", "model",
