@@ -19,7 +19,7 @@ class Published:
         source: the paper.
         trust: how the count is known: ``stated`` by the authors, ``derived`` by arithmetic from what they state, or
             ``our reading`` of a paper whose shapes are not public.
-        parameters: input-to-hidden parameters as printed; None where no count was printed.
+        parameters: input-to-hidden parameters as printed, or as they follow from what is printed; None where unknown.
         corrected: the true count where the printed one is not.
         ratio: how many times fewer than dense, as printed.
         accuracy: as printed, from 0 to 1; mean average precision on Hollywood2.

@@ -22,7 +22,7 @@ the measurements in `docs/measured.csv`; nothing in it is typed.
 the machines that these models were built on. Their configurations are tested on generated clips of the same layout, and
 their parameters are counted; their accuracies are the papers'. A measured accuracy stands only where it was measured.
 
-- *published*: input-to-hidden parameters and ratio as printed. **stated** by the authors, **derived** by arithmetic
+- *published*: input-to-hidden parameters and ratio. **stated** by the authors, **derived** by arithmetic
   from what they state, or **our reading** of a paper whose shapes are not public.
 - *input weight*: the same, counted here (the joint weight of FDHT). *ratio*: dense parameters divided by them.
 - *layer*: the whole recurrent layer with hidden-to-hidden weight and bias. *model*: everything, a CNN included.
@@ -31,7 +31,7 @@ their parameters are counted; their accuracies are the papers'. A measured accur
 
 What the ratios do not say: they are about the input-to-hidden weight. The dense hidden-to-hidden weight and the
 classifier stay, so that TT, BT, TR and HT are all some 222 times smaller than the dense model on raw frames, and a CNN
-outweighs them all. Only `ucf11_ht_fd` and the `fdht` rows compress the hidden-to-hidden weight too.
+outweighs them all. Only rows with two formats or a joint one compress the hidden-to-hidden weight too.
 """
 _HEAD = (
     "name", "cell", "format", "published", "ratio", "trust", "input weight", "ratio", "layer", "model",

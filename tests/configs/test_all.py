@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import timm
 import torch
+import yaml
 from torch import Tensor, nn
 
 from htzoo.cli.main import main
+from htzoo.cli.training import TrainingCLI
 from htzoo.configs import config_names, load_config
 from htzoo.data.catalog import DATASETS
 from tests.configs.layouts import make_layout
@@ -105,3 +107,31 @@ def watch(monkeypatch: pytest.MonkeyPatch, step: str, steps: list[str]) -> None:
         return loss
 
     monkeypatch.setattr(VideoClassification, step, counted)
+
+
+class ParsedOnly(TrainingCLI):
+    """The command line, which parses and does nothing."""
+
+    def instantiate_classes(self) -> None:
+        """Make nothing."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run nothing."""
+
+
+@pytest.fixture(scope="module")
+def parser() -> Any:
+    """The parser of `htzoo fit`."""
+    return ParsedOnly(["fit", "--config", "moving_digits_ht"])._subcommand_parsers["fit"]
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_what_print_config_prints_gives_the_same_again(name: str, parser: Any) -> None:
+    printed = parser.dump(parser.parse_args(["--config", name]), skip_none=False)
+    again = parser.dump(parser.parse_string(printed), skip_none=False)
+    assert yaml.safe_load(again) == yaml.safe_load(printed)
+    assert "parts" not in yaml.safe_load(printed)
+    given = load_config(name)["model"]["init_args"]
+    stated = yaml.safe_load(printed)["model"]["init_args"]
+    for key in ("input_format", "hidden_format", "joint_format", "hidden_size", "backbone", "schedule"):
+        assert stated[key] == given.get(key, stated[key])

@@ -1,0 +1,78 @@
+"""htzoo models and htzoo info."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from htzoo.cli.main import main
+
+
+def test_info_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "ucf11_ht", "--json"]) == 0
+    design = json.loads(capsys.readouterr().out)
+    assert design["parameters"] == {
+        "input_to_hidden": 1245, "hidden_to_hidden": 262144, "joint": 0, "bias": 1024, "classifier": 2827,
+        "backbone": 0, "total": 267240,
+    }  # fmt: skip
+    assert (design["name"], design["dataset"], design["cell"], design["hidden_format"]) == (
+        "ucf11_ht",
+        "UCF11",
+        "LSTM",
+        None,
+    )
+    assert design["input_format"]["name"] == "HierarchicalTucker"
+    assert design["published"]["accuracy"] == 0.872
+
+
+def test_info_sheet_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "new" / "net.png"
+    assert main(["info", "ucf11_bt_r1", "--picture", str(picture)]) == 0
+    sheet = capsys.readouterr().out
+    assert "input to hidden               722     58,982,400    81,693x" in sheet
+    assert "721 input-to-hidden parameters (correctly 722)" in sheet
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_info_of_a_configuration_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text("parts: [fir]\nmodel: {init_args: {hidden_size: 10}}\n")
+    assert main(["info", str(own), "--json"]) == 0
+    design = json.loads(capsys.readouterr().out)
+    assert (design["name"], design["hidden_size"], design["published"]) == ("mine", 10, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["info", "ucf11_hat"], "no model 'ucf11_hat' in the zoo: did you mean"),
+        (["info", "gone.ckpt"], "gone.ckpt does not exist: give a checkpoint"),
+        (["info", "gone.yaml"], "config is 'gone.yaml', which is neither a file nor a known name"),
+        (["models", "ucf11_hat"], "no model is called 'ucf11_hat': did you mean"),
+    ],
+)
+def test_failures_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_a_picture_is_a_png(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["info", "ucf11_ht", "--picture", "net.svg"])
+    assert "--picture is 'net.svg': give a name that ends in .png" in capsys.readouterr().err
+
+
+def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "fir_*"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["name", "data"]
+    assert [row.split()[:5] for row in rows] == [
+        ["fir_ht", "FIRAction", "LSTM", "HT", "2,624"],
+        ["fir_lstm", "FIRAction", "LSTM", "dense", "196,608"],
+        ["fir_tt", "FIRAction", "LSTM", "TT", "1,920"],
+    ]
+    assert main(["models", "ytc_tt*", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["parameters"]["input_to_hidden"] for row in found] == [3392, 3328]
+    assert not any(row["pretrained"] for row in found)
