@@ -20,7 +20,7 @@ from .helpers import encode, numbered
 from .published import Published
 from .test_reading import _sound_only
 
-KINDS = ("h264.mp4", "mpeg1.mpg", "xvid_b.avi", "dx50_packed.avi", "mpeg2_no_b.mpg", "mpeg4_b.mp4", "h264_odd_size.mp4")
+KINDS = ("h264.mp4", "mpeg1.mpg", "xvid_b.avi", "dx50_packed.avi", "mpeg2_no_b.mpg", "xvid.avi", "h264_odd_size.mp4")
 
 
 @pytest.fixture(scope="module")
