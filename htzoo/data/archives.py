@@ -1,8 +1,11 @@
 """Members of zip, tar and RAR archives, one after the other, none of them trusted."""
 
+import gzip
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -67,7 +70,10 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """
     import rarfile
 
-    failures = (rarfile.Error, zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError)
+    failures = (
+        *(rarfile.Error, zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
+        *(EOFError, NotImplementedError, RuntimeError),
+    )
     try:
         if rarfile.is_rarfile(path):
             with rarfile.RarFile(path) as rar:

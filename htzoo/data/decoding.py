@@ -68,8 +68,10 @@ def decode(file: Path) -> Iterator[av.VideoFrame]:
     """Yield every frame in the order shown.
 
     FFmpeg goes on after most kinds of damage and fills the holes with what was there before; it marks such frames, and
-    here they are an error. A flipped bit that happens to give another legal stream cannot be seen: of files with 1, 3
-    or 20 flipped bits, one in four of MPEG-1 and MPEG-4 and nearly none of H.264. Only a checksum finds those.
+    here they are an error. What cannot be seen is a flipped bit that gives another legal stream (one in five of MPEG-1
+    and MPEG-4 files with three flipped bits, few of H.264, most of VP9 and Motion JPEG), and in AVI, webm and mkv one so
+    damaged that the container skips it whole, or an MPEG-1 or MPEG-2 stream cut off where a packet ends: these are
+    shorter videos. Only a checksum finds those.
 
     Raises:
         VideoError: The file is not a video, is damaged, or ends too early.
@@ -89,14 +91,21 @@ def decode(file: Path) -> Iterator[av.VideoFrame]:
 
 
 def check_length(file: Path) -> None:
-    """See that an AVI file is as long as it says, which decoding does not tell.
+    """See that an AVI, mkv or webm file is as long as it says, which decoding does not tell.
 
     Raises:
         VideoError: It is shorter.
     """
     with file.open("rb") as content:
-        head = content.read(12)
+        head = content.read(4096)
+    end = 0
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        missing = int.from_bytes(head[4:8], "little") + 8 - file.stat().st_size
-        if missing > 1:  # a last byte of padding may be left out
-            raise damaged(file, f"its last {missing} bytes are missing")
+        end = int.from_bytes(head[4:8], "little") + 8
+    elif head[:4] == b"\x1a\x45\xdf\xa3" and (place := head.find(b"\x18\x53\x80\x67") + 4) > 4:
+        # The length of all that follows; leading zero bits say how many bytes the number has, all ones: not known.
+        bytes_ = 9 - head[place].bit_length()
+        length = int.from_bytes(head[place : place + bytes_], "big") & ((1 << 7 * bytes_) - 1)
+        end = 0 if length == (1 << 7 * bytes_) - 1 else place + bytes_ + length
+    missing = end - file.stat().st_size
+    if missing > 1:  # a last byte of padding may be left out
+        raise damaged(file, f"its last {missing:,} bytes are missing")

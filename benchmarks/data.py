@@ -1,0 +1,81 @@
+"""Reading clips: prepared against unprepared, and decord against PyAV on prepared clips.
+
+    OMP_NUM_THREADS=1 python benchmarks/data.py CLIP... [--frames 6] [--size 120 160] [--short-side 120] [--repeat 5]
+
+CLIP are original files of a data set, such as .mpg of UCF11 or .avi of HMDB51. Each is prepared first, which is not
+timed. Then every way reads the same evenly spaced frames of each clip in turn and resizes them; opening is part
+of it. The table goes to standard output: milliseconds a clip (median of the repeats of the mean over clips; wall clock,
+and CPU time of all threads), and how many times faster than reading the original in order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import decord
+import numpy as np
+
+from htzoo.data import count_frames, read_frames, uniform_indices
+from htzoo.data.reading import Frames, _resize
+from htzoo.data.transcode import transcode
+
+Way = Callable[[Path, Path, list[int]], Frames]
+
+
+def main(words: list[str]) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--frames", type=int, default=6)
+    parser.add_argument("--size", type=int, nargs=2, default=(120, 160))
+    parser.add_argument("--short-side", type=int, default=120)
+    parser.add_argument("--repeat", type=int, default=5)
+    given = parser.parse_args(words)
+    size = tuple(given.size)
+    decord.logging.set_level(decord.logging.QUIET)
+
+    def by_decord(_: Path, prepared: Path, indices: list[int]) -> Frames:
+        frames = decord.VideoReader(str(prepared), num_threads=1).get_batch(indices).asnumpy()
+        return frames if frames.shape[1:3] == size else _resize(frames, size)
+
+    ways: dict[str, Way] = {
+        "original, in order": lambda original, _, indices: read_frames(original, indices, size),
+        "prepared, decord": by_decord,
+        "prepared, read_frames": lambda _, prepared, indices: read_frames(prepared, indices, size),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = []
+        for number, original in enumerate(given.clips):
+            prepared = Path(folder) / f"{number}.mp4"
+            transcode(original, prepared, given.short_side)
+            pairs.append((original, prepared, uniform_indices(count_frames(original), given.frames).tolist()))
+        for original, prepared, indices in pairs:  # and all is in memory
+            difference = np.abs(
+                ways["prepared, decord"](original, prepared, indices).astype(int) - read_frames(prepared, indices, size)
+            )
+            assert difference.max() == 0, original
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+        for _ in range(given.repeat):
+            for name, way in ways.items():
+                wall, processor = time.perf_counter(), time.process_time()
+                for pair in pairs:
+                    way(*pair)
+                times[name].append((time.perf_counter() - wall, time.process_time() - processor))
+    print(f"{len(pairs)} clips, {given.frames} frames of {size[0]} x {size[1]}, short side {given.short_side}")
+    print(f"{'':24}{'ms a clip':>12}{'CPU ms':>10}{'faster':>10}{'CPU':>8}")
+    medians = {name: tuple(map(statistics.median, zip(*rows))) for name, rows in times.items()}
+    base = medians["original, in order"]
+    for name, (wall, processor) in medians.items():
+        each = 1000 / len(pairs)
+        print(f"{name:24}{wall * each:12.1f}{processor * each:10.1f}{base[0] / wall:9.1f}x{base[1] / processor:7.1f}x")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
