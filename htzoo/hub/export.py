@@ -176,7 +176,9 @@ def _write_onnx(program: ExportedProgram, output: Path, facts: dict[str, str]) -
 def _run_onnx(path: Path, video: Tensor) -> Tensor:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(["logits"], {"video": video.numpy()})[0])
 
 

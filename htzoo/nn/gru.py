@@ -19,10 +19,11 @@ class _GRUCell(Cell):
     def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         (h,) = state
         size = h.shape[-1]
-        r_z = (x_part[:, : 2 * size] + h_part[:, : 2 * size]).sigmoid()
+        x_rz, x_n = x_part.split((2 * size, size), -1)  # slices of a batch of any size cannot be exported to ONNX
+        h_rz, h_n = h_part.split((2 * size, size), -1)
+        r_z = (x_rz + h_rz).sigmoid()
         r, z = r_z.chunk(2, -1)
-        h_n = h_part[:, 2 * size :]
-        n = torch.addcmul(x_part[:, 2 * size :], r, h_n).tanh()
+        n = torch.addcmul(x_n, r, h_n).tanh()
         return (torch.addcmul(n, z, h - n),), (r_z, n, h_n)
 
     def step_back(self, saved: State, before: State, gradient: State) -> tuple[Tensor, Tensor, Partial]:
