@@ -46,7 +46,7 @@ def load(folder: Path) -> Sequences:
     )
 
 
-def folds(data: Sequences) -> list[Tensor]:
+def folds(data: Sequences, folder: Path) -> list[Tensor]:
     """Which recordings each of six folds tests: those of one speaker."""
     return [data.groups == speaker for speaker in range(6)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def load(folder: Path) -> Sequences:
         labels = [MERGED.get(label, label) for label in file["label"].tolist()]
         people = [int(name.removeprefix("human")) - 1 for name in file["human"].tolist()]
     clips = []
-    for first, last in zip(offsets[:-1], offsets[1:]):
+    for first, last in pairwise(offsets.tolist()):
         clip = torch.from_numpy(frames[first:last][uniform_indices(last - first, FRAMES)].reshape(-1, 256))
         clips.append((clip - clip.mean()) / clip.std())
     lengths = torch.tensor([len(clip) for clip in clips])
@@ -35,7 +36,6 @@ def load(folder: Path) -> Sequences:
     return Sequences(features, lengths, torch.tensor([CLASSES.index(v) for v in labels]), torch.tensor(people))
 
 
-def folds(data: Sequences) -> list[Tensor]:
+def folds(data: Sequences, folder: Path) -> list[Tensor]:
     """Which clips each of three folds tests: the people with numbers 1, 4, 7, then 2, 5, 8, then 3, 6, 9."""
     return [data.groups % 3 == fold for fold in range(3)]
-

@@ -24,10 +24,12 @@ def load(folder: Path) -> Sequences:
     pixels = torch.cat([torch.from_numpy(images[0][:TRAIN].copy()), torch.from_numpy(images[1].copy())])
     numbers = torch.cat([torch.from_numpy(labels[0][:TRAIN].copy()), torch.from_numpy(labels[1].copy())])
     groups = torch.tensor([0] * TRAIN + [1] * TEST)
-    return Sequences(pixels.float().div(255).sub(0.13).div(0.31), torch.full((len(numbers),), 28), numbers.long(), groups)
+    return Sequences(
+        pixels.float().div(255).sub(0.13).div(0.31), torch.full((len(numbers),), 28), numbers.long(), groups
+    )
 
 
-def folds(data: Sequences) -> list[Tensor]:
+def folds(data: Sequences, folder: Path) -> list[Tensor]:
     """One fold: the published test images."""
     return [data.groups == 1]
 

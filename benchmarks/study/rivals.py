@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -36,7 +37,7 @@ FAMILIES: dict[str, Callable[[tuple[int, ...], tuple[int, ...], int], Format]] =
 
 def matched(family: str, in_modes: tuple[int, ...], out_modes: tuple[int, ...], weights: int) -> Format:
     """The format of a family, for an LSTM, whose number of weights is nearest to the one given."""
-    features, hidden = _product(in_modes), _product(out_modes)
+    features, hidden = math.prod(in_modes), math.prod(out_modes)
 
     def distance(rank: int) -> int:
         try:
@@ -45,7 +46,7 @@ def matched(family: str, in_modes: tuple[int, ...], out_modes: tuple[int, ...], 
             return 10**9
         return abs(network.num_parameters - weights)
 
-    return FAMILIES[family](in_modes, out_modes, min(range(1, 40), key=distance))
+    return FAMILIES[family](in_modes, out_modes, min(range(1, 100), key=distance))
 
 
 def rivals(
@@ -53,7 +54,7 @@ def rivals(
     out_modes: tuple[int, ...],
     joint_modes: tuple[int, ...],
     weights: int,
-    compress: Literal["input", "both"],
+    hidden_weights: int = 0,
 ) -> list[Rival]:
     """All rivals of a data set.
 
@@ -61,21 +62,15 @@ def rivals(
         in_modes: multiply to the features of a step.
         out_modes: multiply to the hidden size.
         joint_modes: multiply to their sum, for the joint weight of FDHT.
-        weights: how many weights the compressed matrix of each has, about.
-        compress: whether the hidden-to-hidden weight is compressed as well, in the same format with as many weights.
+        weights: how many weights the input-to-hidden matrix of each has, about.
+        hidden_weights: the same for the hidden-to-hidden weight, which is in the same format; dense where 0. FDHT's one
+            weight has as many as both.
     """
     chosen = [Rival("LSTM", "LSTM", {}), Rival("GRU", "GRU", {})]
     for family in FAMILIES:
         formats = {"input_format": matched(family, in_modes, out_modes, weights)}
-        if compress == "both":
-            formats["hidden_format"] = matched(family, out_modes, out_modes, weights)
+        if hidden_weights:
+            formats["hidden_format"] = matched(family, out_modes, out_modes, hidden_weights)
         chosen.append(Rival(family, "LSTM", formats))
-    joint = matched("HT", joint_modes, out_modes, weights * (2 if compress == "both" else 1))
+    joint = matched("HT", joint_modes, out_modes, weights + hidden_weights)
     return [*chosen, Rival("FDHT", "LSTM", {"joint_format": joint})]
-
-
-def _product(modes: tuple[int, ...]) -> int:
-    result = 1
-    for mode in modes:
-        result *= mode
-    return result

@@ -16,9 +16,9 @@ import dataclasses
 import datetime
 import os
 import platform
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import digits
@@ -28,10 +28,19 @@ import mnist
 import torch
 from rivals import Rival, rivals
 from torch import Tensor
-from train import Augment, Classifier, Sequences, Settings, accuracy, fit
+from train import Classifier, Sequences, Settings, accuracy, fit
 
 HERE = Path(__file__).parent
 TRIALS, MEASURED = HERE / "trials.csv", HERE.parents[1] / "docs" / "measured.csv"
+
+
+# What is tried for every rival alike.
+TRIED = (
+    {"learning_rate": 0.001, "dropout": 0.5, "weight_decay": 0.01},
+    {"learning_rate": 0.00271, "dropout": 0.0, "weight_decay": 0.1},
+    {"learning_rate": 0.00737, "dropout": 0.25, "weight_decay": 0.1},
+    {"learning_rate": 0.02, "dropout": 0.0, "weight_decay": 0.01},
+)
 
 
 @dataclass(frozen=True)
@@ -49,31 +58,42 @@ class Study:
         settings: what no trial changes.
         pooling: whether the last hidden state or the mean is classified.
         validation: every this many-th group of a training part is for validation.
-        augment: changes the training sequences.
+        trials: the settings that are tried.
     """
 
     dataset: str
     prefix: str
     classes: int
     load: Callable[[Path], Sequences]
-    folds: dict[str, Callable[[Sequences], list[Tensor]]]
+    folds: dict[str, Callable[[Sequences, Path], list[Tensor]]]
     rivals: list[Rival]
     hidden_size: int
     settings: Settings
     pooling: str = "last"
     validation: int = 4
-    augment: Augment | None = None
+    trials: tuple[dict[str, float], ...] = TRIED
 
 
 STUDIES = {
-    "fight": fight.STUDY,
+    "fight": Study(
+        "SurveillanceFight",
+        "fight_cnn",
+        2,
+        fight.load,
+        {"group": partial(fight.folds, "group"), "clip": partial(fight.folds, "clip")},
+        rivals((4, 8, 4, 10), (4, 4, 4, 4), (4, 8, 6, 8), 6000, 4000),
+        256,
+        Settings(epochs=12, weight_decay=0.1, dropout=0.3),
+        pooling="mean",
+        trials=tuple({"learning_rate": rate} for rate in (3e-4, 1e-3, 3e-3)),
+    ),
     "fir": Study(
         "FIRAction",
         "fir",
         7,
         fir.load,
-        {"people": fir.folds},
-        rivals((4, 4, 4, 4), (4, 4, 2, 2), (4, 4, 4, 5), 800, "input"),
+        {"group": fir.folds},
+        rivals((4, 4, 4, 4), (4, 4, 2, 2), (4, 4, 4, 5), 800),
         64,
         Settings(epochs=16, batch_size=64),
         validation=3,
@@ -83,8 +103,8 @@ STUDIES = {
         "digits",
         10,
         digits.load,
-        {"speaker": digits.folds},
-        rivals((4, 4, 4, 4), (4, 4, 2, 2), (4, 4, 4, 5), 800, "input"),
+        {"group": digits.folds},
+        rivals((4, 4, 4, 4), (4, 4, 2, 2), (4, 4, 4, 5), 800),
         64,
         Settings(epochs=8, batch_size=64),
         validation=5,
@@ -94,27 +114,13 @@ STUDIES = {
         "mnist",
         10,
         mnist.load,
-        {"published": mnist.folds},
-        rivals((2, 2, 7), (5, 5, 4), (4, 4, 8), 1000, "both"),
+        {"official": mnist.folds},
+        rivals((2, 2, 7), (5, 5, 4), (4, 4, 8), 1000, 1000),
         100,
         Settings(epochs=5, batch_size=100),
         validation=5,
     ),
 }
-
-
-def trials(count: int = 4) -> list[dict[str, float]]:
-    """Settings to try, the same for every rival: learning rates evenly spaced in the logarithm, the rest by lot."""
-    lot = random.Random(0)
-    rates = [1e-3 * 20 ** (k / (count - 1)) for k in range(count)]
-    dropouts = [(0.0, 0.25, 0.5)[k % 3] for k in range(count)]
-    decays = [(0.01, 0.1)[k % 2] for k in range(count)]
-    lot.shuffle(dropouts)
-    lot.shuffle(decays)
-    return [
-        {"learning_rate": round(rate, 5), "dropout": dropout, "weight_decay": decay}
-        for rate, dropout, decay in zip(rates, dropouts, decays)
-    ]
 
 
 def validation_mask(data: Sequences, test: Tensor, every: int) -> Tensor:
@@ -180,7 +186,9 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     data = study.load(arguments.data)
     tried = Table(
-        TRIALS, ("name", "split", "fold", "trial"), ("name", "split", "fold", "trial", "settings", "accuracy", "seconds")
+        TRIALS,
+        ("name", "split", "fold", "trial"),
+        ("name", "split", "fold", "trial", "settings", "accuracy", "seconds"),
     )
     columns = "name,dataset,split,fold,seed,test_accuracy,parameters_recurrent,parameters_total,train_seconds,command"
     measured = Table(MEASURED, ("name", "split", "fold", "seed"), (*columns.split(","), "machine", "date"))
@@ -190,7 +198,7 @@ def main() -> None:
         name = f"{study.prefix}_{'ht_fd' if rival.name == 'FDHT' else rival.name.lower()}"
         for split, make_folds in study.folds.items():
             if arguments.split in (None, split):
-                _run(study, rival, name, split, make_folds(data), data, tried, measured, arguments)
+                _run(study, rival, name, split, make_folds(data, arguments.data), data, tried, measured, arguments)
 
 
 def _run(
@@ -208,12 +216,12 @@ def _run(
     for fold, test in enumerate(folds, start=1):
         validation = validation_mask(data, test, study.validation)
         best, best_accuracy = study.settings, -1.0
-        for trial, values in enumerate(trials()):
+        for trial, values in enumerate(study.trials):
             settings = dataclasses.replace(study.settings, **values)  # type: ignore[arg-type]
             row = tried.get(name, split, fold, trial)
             if row is None:
                 model = build(study, rival, features, settings, seed=100 + trial)
-                seconds = fit(model, data.take(~test & ~validation), settings, 100 + trial, study.augment)
+                seconds = fit(model, data.take(~test & ~validation), settings, 100 + trial)
                 row = tried.add(
                     name=name,
                     split=split,
@@ -229,7 +237,7 @@ def _run(
             if measured.get(name, split, fold, seed) is not None:
                 continue
             model = build(study, rival, features, best, seed)
-            seconds = fit(model, data.take(~test), best, seed, study.augment)
+            seconds = fit(model, data.take(~test), best, seed)
             row = measured.add(
                 name=name,
                 dataset=study.dataset,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +12,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from htzoo.formats import Format
 from htzoo.nn import GRU, LSTM
-
-Augment = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class Classifier(nn.Module):
         return sum(value.numel() for name, value in self.named_parameters() if name.startswith(part))
 
 
-def fit(model: nn.Module, data: Sequences, settings: Settings, seed: int, augment: Augment | None = None) -> float:
+def fit(model: nn.Module, data: Sequences, settings: Settings, seed: int) -> float:
     """Train a model; return the seconds it took."""
     start = time.perf_counter()
     generator = torch.Generator().manual_seed(seed)
@@ -106,8 +103,6 @@ def fit(model: nn.Module, data: Sequences, settings: Settings, seed: int, augmen
         order = torch.randperm(len(data.labels), generator=generator)
         for rows in order[: batches * settings.batch_size].split(settings.batch_size):
             features, lengths = data.features[rows], data.lengths[rows]
-            if augment is not None:
-                features = augment(features, rows, generator)
             loss = nn.functional.cross_entropy(
                 model(features, lengths), data.labels[rows], label_smoothing=settings.label_smoothing
             )
