@@ -1,0 +1,165 @@
+"""Write the tables of docs/study.md (between its markers) and draw docs/study_*.png from docs/measured.csv.
+
+python benchmarks/study/table.py
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from run import MEASURED, STUDIES, TRIALS, Study
+
+from htzoo.nn import GRU, LSTM
+
+DOCS = MEASURED.parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of a rival on a split.
+
+    Args:
+        rival: its name.
+        accuracies: of every fold, one a seed.
+        input_to_hidden: weights.
+        recurrent: parameters of the whole recurrent layer.
+        seconds: median of a training.
+    """
+
+    rival: str
+    accuracies: dict[str, list[float]]
+    input_to_hidden: int
+    recurrent: int
+    seconds: float
+
+    @property
+    def folds(self) -> list[float]:
+        """Mean accuracy of every fold."""
+        return [statistics.mean(values) for _, values in sorted(self.accuracies.items())]
+
+    @property
+    def mean(self) -> float:
+        """Mean over folds."""
+        return statistics.mean(self.folds)
+
+    @property
+    def seed_spread(self) -> float:
+        """Standard deviation, over seeds, of the mean over folds."""
+        by_seed = [statistics.mean(values) for values in zip(*self.accuracies.values(), strict=True)]
+        return statistics.stdev(by_seed) if len(by_seed) > 1 else 0.0
+
+
+def read_rows(study: Study, split: str) -> list[Row]:
+    """Rows of the rivals that were tested on every fold, in the order of the study."""
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    with MEASURED.open(newline="") as file:
+        for line in csv.DictReader(file):
+            if line["name"].startswith(f"{study.prefix}_") and line["split"] == split:
+                found[line["name"].removeprefix(f"{study.prefix}_")].append(line)
+    rows = []
+    for rival in study.rivals:
+        lines = found.get("ht_fd" if rival.name == "FDHT" else rival.name.lower(), [])
+        if not lines:
+            continue
+        accuracies: dict[str, list[float]] = defaultdict(list)
+        for line in lines:
+            accuracies[line["fold"]].append(float(line["test_accuracy"]))
+        if len({len(values) for values in accuracies.values()}) != 1:
+            continue  # still running
+        layer = {"LSTM": LSTM, "GRU": GRU}[rival.cell](_features(study), study.hidden_size, **rival.formats)
+        weight = layer.weight_l0 if "joint_format" in rival.formats else layer.weight_ih_l0
+        rows.append(
+            Row(
+                rival.name,
+                accuracies,
+                weight.num_parameters,  # type: ignore[arg-type]
+                int(lines[0]["parameters_recurrent"]),
+                statistics.median(float(line["train_seconds"]) for line in lines),
+            )
+        )
+    return rows
+
+
+def _features(study: Study) -> int:
+    """Features of a step, from the modes of TT."""
+    return math.prod(study.rivals[2].formats["input_format"].in_modes)  # type: ignore[attr-defined]
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown."""
+    dense = next((row for row in rows if row.rival == "LSTM"), None)
+    lines = [
+        "| layer | input-to-hidden | whole layer | against dense | accuracy | over seeds | folds | minus dense LSTM |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        input_to_hidden = "(joint)" if row.rival == "FDHT" else f"{row.input_to_hidden:,}"
+        ratio = f"1/{dense.recurrent / row.recurrent:,.0f}" if dense and row is not dense else ""
+        gap = ""
+        if dense and row is not dense and len(row.folds) > 1:
+            gaps = [ours - theirs for ours, theirs in zip(row.folds, dense.folds, strict=True)]
+            gap = f"{statistics.mean(gaps):+.3f} ± {statistics.stdev(gaps) / len(gaps) ** 0.5:.3f}"
+        folds = " ".join(f"{value:.2f}" for value in row.folds)
+        cells = (row.rival, input_to_hidden, f"{row.recurrent:,}", ratio, f"{row.mean:.3f}", f"± {row.seed_spread:.3f}")
+        lines.append(f"| {' | '.join((*cells, folds, gap))} |")
+    return "\n".join(lines)
+
+
+def draw(title: str, rows: list[Row], path: Path) -> None:
+    """Accuracy against input-to-hidden weights, parameters of the layer, and training time."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True, layout="constrained")
+    panels = (
+        ("input-to-hidden weights", lambda row: row.input_to_hidden),
+        ("parameters of the recurrent layer", lambda row: row.recurrent),
+        ("seconds of training (busy machine)", lambda row: row.seconds),
+    )
+    for axis, (label, value) in zip(axes, panels, strict=True):
+        for row in rows:
+            axis.errorbar(value(row), row.mean, row.seed_spread, fmt="o", capsize=3)
+            axis.annotate(row.rival, (value(row), row.mean), xytext=(5, 4), textcoords="offset points", fontsize=9)
+        axis.set_xscale("log")
+        axis.set_xlabel(label)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("test accuracy")
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def total_minutes() -> float:
+    """Minutes that all trainings took."""
+    seconds = 0.0
+    for path, column in ((TRIALS, "seconds"), (MEASURED, "train_seconds")):
+        with path.open(newline="") as file:
+            seconds += sum(float(line[column]) for line in csv.DictReader(file))
+    return seconds / 60
+
+
+def main() -> None:
+    """Rewrite the page's tables and the pictures."""
+    page = DOCS / "study.md"
+    text = page.read_text()
+    parts = {"minutes": f"{total_minutes():.0f} minutes"}
+    for name, study in STUDIES.items():
+        for split in study.folds:
+            rows = read_rows(study, split)
+            if rows:
+                parts[f"{name} {split}"] = f"\n{table(rows)}\n"
+                draw(f"{study.dataset}, split: {split}", rows, DOCS / f"study_{name}_{split}.png")
+    for key, value in parts.items():
+        text = re.sub(f"(<!-- {key} -->).*?(<!-- end -->)", lambda m, v=value: m[1] + v + m[2], text, flags=re.DOTALL)
+    page.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
