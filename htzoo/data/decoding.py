@@ -69,7 +69,7 @@ def decode(file: Path) -> Iterator[av.VideoFrame]:
 
     FFmpeg goes on after most kinds of damage and fills the holes with what was there before; it marks such frames, and
     here they are an error. What cannot be seen is a flipped bit that gives another legal stream (one in five of MPEG-1
-    and MPEG-4 files with three flipped bits, few of H.264, most of VP9 and Motion JPEG), and in AVI, webm and mkv one so
+    and MPEG-4 files with three flipped bits, few of H.264, most of VP9 and Motion JPEG); in AVI and webm a stretch so
     damaged that the container skips it whole, or an MPEG-1 or MPEG-2 stream cut off where a packet ends: these are
     shorter videos. Only a checksum finds those.
 
