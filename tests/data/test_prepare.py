@@ -22,9 +22,9 @@ from htzoo.data.source import ClipLabel, Source
 from htzoo.data.transcode import transcode
 
 from .archives import rar4, rar5, tar
+from .deeds import Deeds
 from .helpers import Frames, by_decord, encode, numbered, numbers_in
 from .kinds import COUNT, KINDS
-from .deeds import Deeds
 from .server import Behaviour, serve
 
 
