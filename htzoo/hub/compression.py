@@ -86,7 +86,7 @@ def _layer(path: Path, state: dict[str, Tensor]) -> nn.RNNBase:
     if cell is None or any(key.startswith("weight_hr") for key in state):
         raise ValueError(f"{path}: a weight_hh_l0 of {rows} x {hidden} is no RNN, GRU or LSTM without projection")
     layers = 1 + max(int(key.removesuffix("_reverse").rpartition("_l")[2]) for key in state)
-    layer = cell(
+    layer: nn.RNNBase = cell(
         state["weight_ih_l0"].shape[1],
         hidden,
         layers,

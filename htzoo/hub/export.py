@@ -114,8 +114,8 @@ class _Product(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         matrices = tuple(getattr(self, f"matrix_{k}") for k in range(self.count))
-        rows = Prepared(self.chain, matrices, self.padding)(x.flatten(0, 1))
-        return rows.reshape(*x.shape[:2], -1)
+        flat: Tensor = Prepared(self.chain, matrices, self.padding)(x.flatten(0, 1))
+        return flat.reshape(x.shape[0], x.shape[1], flat.shape[-1])
 
 
 def _recur(layer: Recurrent, gates: Tensor, hidden: Tensor, suffix: str) -> Tensor:

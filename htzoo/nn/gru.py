@@ -19,8 +19,8 @@ class _GRUCell(Cell):
     def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         (h,) = state
         size = h.shape[-1]
-        x_rz, x_n = torch.split(x_part, (2 * size, size), -1)  # slices of a batch of any size cannot be exported to ONNX
-        h_rz, h_n = torch.split(h_part, (2 * size, size), -1)
+        x_rz, x_n = torch.split(x_part, [2 * size, size], -1)  # slices of them have no ONNX form
+        h_rz, h_n = torch.split(h_part, [2 * size, size], -1)
         r_z = (x_rz + h_rz).sigmoid()
         r, z = r_z.chunk(2, -1)
         n = torch.addcmul(x_n, r, h_n).tanh()

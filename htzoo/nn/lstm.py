@@ -19,7 +19,7 @@ class _LSTMCell(Cell):
     def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         gates = x_part + h_part
         size = gates.shape[-1] // 4
-        i_f, g, o = torch.split(gates, (2 * size, size, size), -1)  # slices of a batch of any size cannot be exported to ONNX
+        i_f, g, o = torch.split(gates, [2 * size, size, size], -1)  # slices of them have no ONNX form
         i_f, g, o = i_f.sigmoid(), g.tanh(), o.sigmoid()
         i, f = i_f.chunk(2, -1)
         c = torch.addcmul(f * state[1], i, g)
