@@ -73,7 +73,7 @@ def words_of(name: str, root: Path) -> list[str]:
     words = ["fit", "--config", name, "--data.root", str(root), *SMALL, "--trainer.fast_dev_run", "true"]
     words += ["--trainer.accelerator", "cpu", "--trainer.logger", "false"]
     if model.get("backbone"):
-        words += ["--model.backbone_weights", "null", "--data.size", "[24, 32]"]
+        words += ["--model.backbone_weights", "null", "--model.feature_cache", "false", "--data.size", "[24, 32]"]
     elif model.get("input_format") is None:
         words += ["--data.size", "[12, 16]"]  # a dense weight fits frames of any size
     if data.get("folds") is None and load_config(name)["data"]["class_path"] == "UCF11":
