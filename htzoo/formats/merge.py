@@ -108,15 +108,11 @@ def to_dense(network: Network, cores: Sequence[Tensor]) -> Tensor:
 def frobenius_norm(network: Network, cores: Sequence[Tensor]) -> Tensor:
     """The exact Frobenius norm of the matrix, a scalar in float64, without building the matrix.
 
-    Every core meets its twin over the modes first (a Gram matrix, or a Gram tensor for more than one rank), then the
-    Grams are contracted over the ranks.
+    The network is contracted with its twin over all modes, core by core in the cheapest order, so that not even the
+    square of a single core is built.
     """
     open_edges = {*network.inputs, *network.outputs}
-    grams, labels = [], []
-    for core, tensor in zip(network.cores, cores, strict=True):
-        twin = tuple(edge if edge in open_edges else f"{edge}'" for edge in core.edges)
-        ranks = tuple(edge for edge in (*core.edges, *twin) if edge not in open_edges)
-        values = tensor.double()
-        grams.append(merge([values, values], [core.edges, twin], ranks))
-        labels.append(ranks)
-    return merge(grams, labels, ()).clamp_min(0).sqrt()
+    edges = [core.edges for core in network.cores]
+    twins = [tuple(edge if edge in open_edges else f"{edge}'" for edge in core) for core in edges]
+    values = [core.double() for core in cores]
+    return merge([*values, *values], [*edges, *twins], ()).clamp_min(0).sqrt()

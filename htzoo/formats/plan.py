@@ -35,19 +35,17 @@ class Machine:
     cache: float  # bytes; what lies between two products is cut into pieces of this size, which never go to memory
     numbers_copied: float  # by a copy that reorders axes
     kernel: float  # seconds to start one, from Python
-    batched: float  # share of its speed at multiply-adds that a batched product reaches
     small_product: float  # seconds that one product inside a batched product costs beyond its arithmetic
     vector: int  # the innermost axis of a product is computed in blocks of this many numbers
 
 
 CPU = Machine(
-    multiply_adds=4.5e10,
-    bytes_moved=1.0e10,
-    bytes_cached=1.0e11,
+    multiply_adds=2.5e10,
+    bytes_moved=2.0e10,
+    bytes_cached=2.0e10,
     cache=2**19,
-    numbers_copied=1.5e9,
-    kernel=2e-5,
-    batched=0.75,
+    numbers_copied=5.0e8,
+    kernel=1e-5,
     small_product=1e-7,
     vector=16,
 )
@@ -58,7 +56,6 @@ GPU = Machine(
     cache=math.inf,
     numbers_copied=1.0e11,
     kernel=6e-6,
-    batched=1.0,
     small_product=0,
     vector=32,
 )
@@ -282,7 +279,7 @@ def _forward_seconds(network: Network, product: Product, rows: int, machine: Mac
     seconds = multiply_adds / machine.multiply_adds + (read + written) / machine.bytes_cached
     seconds += math.ceil(written / machine.cache) * machine.kernel
     if product.after > 1:
-        seconds += multiply_adds / machine.multiply_adds * (1 / machine.batched - 1) + batch * machine.small_product
+        seconds += batch * machine.small_product
     return seconds
 
 
