@@ -124,7 +124,7 @@ def open_cache(
     Raises:
         DataError: A clip is missing, or the cache cannot be made.
     """
-    digest = hashlib.sha256(repr((_VERSION, picture, *(features or ()))).encode())
+    digest = hashlib.sha256(repr((_VERSION, picture, sampler.motion, *(features or ()))).encode())
     lengths = []
     for clip in clips:
         try:
@@ -135,7 +135,7 @@ def open_cache(
         identity = clip.digest or os.path.abspath(clip.path)
         candidates = sampler.candidates(clip.frames, clip.name)
         digest.update(repr((identity, status.st_size, status.st_mtime_ns, candidates.tobytes())).encode())
-        lengths.append(len(candidates))
+        lengths.append(sampler.kept(len(candidates)))
     height, width, channels = picture
     name = f"{sampler.sampling}_{sampler.frames}x{height}x{width}x{channels}_{digest.hexdigest()[:16]}.u8"
     if features is None:

@@ -79,7 +79,7 @@ class ClipReader:
     cache: "FrameCache | None" = None
 
     def read(self, index: int) -> npt.NDArray[Any]:
-        """All candidate frames of clip `index`, T x H x W x C; they may be read-only.
+        """All that is kept of clip `index`, T x H x W x C, see `FrameSampler.pictures`; it may be read-only.
 
         Raises:
             VideoError: The file does not give these frames.
@@ -88,6 +88,7 @@ class ClipReader:
         if self.cache is not None and (kept := self.cache.get(index)) is not None:
             return kept
         frames = read_frames(clip.path, self.sampler.candidates(clip.frames, clip.name), self.size)
+        frames = self.sampler.pictures(frames)
         if self.cache is not None:
             self.cache.put(index, frames)
         return frames

@@ -81,6 +81,7 @@ class VideoDataModule(LightningDataModule):
         folds: int | None = None,
         validation: float = 0.1,
         flip: bool = False,
+        motion: bool = False,
     ) -> None:
         """Keep the settings; nothing is read or written yet.
 
@@ -105,6 +106,8 @@ class VideoDataModule(LightningDataModule):
             folds: How many folds; None takes the number that is usual for the data set.
             validation: Share of the training clips that is kept for validation, about.
             flip: Mirror every other training clip, left to right.
+            motion: Show what changes and not the frames: every four of them become one picture, see
+                `htzoo.data.motion.motion_pictures`.
 
         Raises:
             ValueError: A number is out of its range, or a setting does not fit another.
@@ -120,7 +123,7 @@ class VideoDataModule(LightningDataModule):
         self.cache = cache
         self.frame_order: FrameOrder = frame_order
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        self.sampler = FrameSampler(sampling, frames, every, views, self.seed)
+        self.sampler = FrameSampler(sampling, frames, every, views, self.seed, motion)
         self.split: Split = split or self.default_split
         self.fold = fold
         self.folds = self.usual_folds.of(self.split)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset, DistributedSampler
 
+from htzoo.data.motion import FRAMES_A_PICTURE, motion_pictures
+
 Indices = npt.NDArray[np.int64]
 FrameOrder = Literal["forward", "shuffled", "repeated"]
 Sampling = Literal["uniform", "segments", "fixed_random", "all"]
@@ -33,6 +35,8 @@ class FrameSampler:
         every: Step from frame to frame of "all".
         views: How many times a clip is looked at outside training, each time with other frames.
         seed: Seed of "fixed_random".
+        motion: Whether the model sees what changes and not the frames themselves: every four candidates become one
+            picture, see `htzoo.data.motion.motion_pictures`. Only with "uniform" and "all".
 
     Raises:
         ValueError: A setting is out of its range, or is one that this sampling does not have.
@@ -43,6 +47,7 @@ class FrameSampler:
     every: int = 1
     views: int = 1
     seed: int = 0
+    motion: bool = False
 
     def __post_init__(self) -> None:
         if self.sampling not in get_args(Sampling):
@@ -53,6 +58,13 @@ class FrameSampler:
             raise ValueError(f"views is {self.views}, but sampling all shows every frame at once; set views to 1.")
         if self.sampling != "all" and self.every > 1:
             raise ValueError(f"every is {self.every}, which only sampling all has; set sampling to all or every to 1.")
+        if self.motion and (
+            self.sampling not in ("uniform", "all") or self.views > 1 or self.frames % FRAMES_A_PICTURE
+        ):
+            raise ValueError(
+                f"motion needs sampling uniform or all, one view, and frames that {FRAMES_A_PICTURE} divides; "
+                f"they are {self.sampling}, {self.views} and {self.frames}."
+            )
 
     @property
     def per_segment(self) -> int:
@@ -78,11 +90,23 @@ class FrameSampler:
             return np.sort(rng.choice(available, wanted, replace=False)).astype(np.int64)
         return uniform_indices(available, wanted)
 
+    def kept(self, candidates: int) -> int:
+        """How many pictures come of so many candidates."""
+        return candidates // FRAMES_A_PICTURE if self.motion else candidates
+
+    def pictures(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """What is kept of the candidates of a clip, of which `choose` takes: the frames, or pictures of motion.
+
+        Raises:
+            VideoError: There are too few of them for one picture of motion.
+        """
+        return motion_pictures(frames) if self.motion else frames
+
     def choose(self, count: int, view: int = 0, rng: np.random.Generator | None = None) -> Indices:
-        """Positions, among the candidates of a clip, of the frames to show.
+        """Positions, among what is kept of a clip, of the frames or pictures to show.
 
         Args:
-            count: How many candidates there are.
+            count: How many are kept.
             view: Which of the views.
             rng: Where the draw of a training clip comes from; None draws nothing.
 

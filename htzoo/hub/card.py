@@ -197,10 +197,13 @@ def _what(config: ModelConfig) -> str:
         size = f"{arguments['input_size']:,} inputs, {arguments['hidden_size']:,} hidden units"
         return f"A recurrent layer (torch.nn.{config.kind}: {size}) with {weights} weights."
     height, width, _ = arguments["frame_size"]
-    reads = f"the features of {arguments['backbone']}" if arguments.get("backbone") else "raw frames"
+    assert config.sampling is not None
+    pictures = "pictures of motion" if config.sampling.motion else "raw frames"
+    if arguments.get("backbone"):
+        pictures = f"the features of {arguments['backbone']} on {pictures.removeprefix('raw ')}"
     return (
         f"A video classifier: {arguments.get('cell', 'LSTM')} with {weights} weights and {arguments['hidden_size']} "
-        f"hidden units that reads {reads}, {_frames(config)} at {width} x {height}, and tells "
+        f"hidden units that reads {pictures}, {_frames(config)} at {width} x {height}, and tells "
         f"{len(arguments['classes'])} classes apart."
     )
 

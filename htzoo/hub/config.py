@@ -305,11 +305,12 @@ MODELS: dict[str, dict[str, Check]] = {
         "bias": _boolean,
         "backbone": _or_none(_text),
         "backbone_frozen": _boolean,
-        "feature_mode": _choice("plain", "difference", "absolute_difference", "both"),
+        "feature_norm": _boolean,
         "pixels": _choice("standardized", "centered"),
         "pixel_scale": _number(-1e6, 1e6),
         "input_dropout": _number(0, 1),
         "dropout": _number(0, 1),
+        "pooling": _choice("last", "mean"),
     },
 }
 _SAMPLING: dict[str, Check] = {
@@ -318,6 +319,7 @@ _SAMPLING: dict[str, Check] = {
     "every": _integer(1, 1 << 16),
     "views": _integer(1, 1 << 10),
     "seed": _integer(0, 1 << 64),
+    "motion": _boolean,
 }
 _RESULT: dict[str, Check] = {
     "dataset": _text,

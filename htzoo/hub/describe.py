@@ -38,11 +38,12 @@ def describe(module: nn.Module) -> tuple[str, dict[str, Any]]:
             **_formats(layer),
             "backbone": None if backbone is None else backbone.name,
             "backbone_frozen": backbone is not None and backbone.frozen,
-            "feature_mode": module.feature_mode,
+            "feature_norm": module.feature_norm,
             "pixels": module.pixels,
             "pixel_scale": module.pixel_scale,
             "input_dropout": module.input_dropout,
             "dropout": module.dropout.p,
+            "pooling": module.pooling,
         }
         return "VideoClassifier", arguments
     for name, cls in _LAYERS.items():

@@ -78,7 +78,6 @@ def design(model: VideoClassifier, name: str, dataset: str | None, frames: int) 
         "classes": len(model.classes),
         "frame_size": list(model.frame_size),
         "backbone": None if model.backbone is None else model.backbone.name,
-        "feature_mode": model.feature_mode,
         "cell": type(layer).__name__,
         "input_size": layer.input_size,
         "hidden_size": layer.hidden_size,

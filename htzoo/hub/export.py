@@ -15,7 +15,6 @@ from torch.export import Dim, ExportedProgram
 
 from htzoo.files import replacing
 from htzoo.hub.classifier import PublishedClassifier
-from htzoo.models.motion import with_motion
 from htzoo.models.pixels import scale_pixels
 from htzoo.nn import Weight
 from htzoo.nn.recurrent import Recurrent
@@ -90,13 +89,13 @@ class _Exportable(nn.Module):
             features = scale_pixels(video, None, model.pixels, model.pixel_scale)
         else:
             features = model.backbone(video.flatten(0, 1)).unflatten(0, video.shape[:2])
-        data = with_motion(features, model.feature_mode).transpose(0, 1)
+        data = model.normalized(features).transpose(0, 1)
         layer = model.recurrent
         for product, suffix in zip(self.products, _suffixes(layer), strict=True):
             bias = getattr(layer, f"bias_{suffix}")
             gates = product(data) if bias is None else product(data) + bias
             data = _recur(layer, gates, getattr(self, f"hidden_{suffix}"), suffix)
-        logits: Tensor = model.classifier(data[-1])
+        logits: Tensor = model.classifier(data.mean(0) if model.pooling == "mean" else data[-1])
         return logits
 
 

@@ -19,7 +19,8 @@ class Backbone(nn.Module):
     """Any timm model without its classifier, preparing frames as the model's own evaluation does.
 
     Resizing (interpolation, crop ratio, crop mode) and normalisation are those of timm's transform for the model,
-    applied to whole tensors instead of single pictures.
+    applied to whole tensors instead of single pictures. Frames that already have the network's input size are not
+    resized, and so lose no border.
 
     Args:
         name: a timm model name, with or without a weight tag.
@@ -48,6 +49,7 @@ class Backbone(nn.Module):
         config = resolve_model_data_config(self.network)  # type: ignore[no-untyped-call]
         self.num_features = int(self.network.head_hidden_size)  # type: ignore[arg-type]
         # timm's own steps up to the conversion to a tensor, all of which take batches of uint8 tensors as well.
+        self.input_size: tuple[int, int] = tuple(config["input_size"][1:])
         steps = create_transform(**config, is_training=False).transforms
         self.resize = Compose([step for step in steps if not isinstance(step, MaybeToTensor | Normalize)])
         self.register_buffer("mean", 255 * torch.tensor(config["mean"]).reshape(-1, 1, 1), persistent=False)
@@ -63,7 +65,9 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features (n, num_features) of frames (n, 3, height, width) with pixels 0 to 255."""
-        frames = self.resize(frames).to(self.mean.dtype)
+        if frames.shape[-2:] != self.input_size:
+            frames = self.resize(frames)
+        frames = frames.to(self.mean.dtype)
         features: Tensor = self.network((frames - self.mean) / self.std)
         return features
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from htzoo.formats import Format, format_from_dict
-from htzoo.models.motion import FeatureMode, with_motion
 from htzoo.models.pixels import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
 
+Pooling = Literal["last", "mean"]
 CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
 
 
 class VideoClassifier(nn.Module):
-    """Reads a clip frame by frame and names its class from the last hidden state.
+    """Reads a clip frame by frame and names its class from the hidden states.
 
     It has two halves: :meth:`features` turns frames into vectors, and :meth:`classify_features` reads these.
 
@@ -38,12 +38,12 @@ class VideoClassifier(nn.Module):
         backbone_weights: where the CNN's weights come from: ``timm`` (the Hub), ``package`` (a Python package that
             carries them) or a file, see :func:`htzoo.models.backbone_weights.load_weights`; None draws them.
         backbone_frozen: whether the CNN stays as it is.
-        feature_mode: what the recurrent layer gets of the frames' features, see
-            :func:`htzoo.models.motion.with_motion`.
+        feature_norm: whether the features of every frame are brought to mean 0 and deviation 1.
         pixels: how raw pixels are scaled (a CNN brings its own scaling), see :func:`htzoo.models.pixels.scale_pixels`.
         pixel_scale: factor on the scaled pixels.
         input_dropout: dropout probability on the recurrent layer's input, one mask for all frames of a clip.
         dropout: dropout probability between layers and before the classifier.
+        pooling: what the classifier gets: the ``last`` hidden state, or the ``mean`` of all of them.
 
     Raises:
         ValueError: a format does not fit the sizes, or a name is unknown.
@@ -64,21 +64,25 @@ class VideoClassifier(nn.Module):
         backbone: str | None = None,
         backbone_weights: str | None = None,
         backbone_frozen: bool = False,
-        feature_mode: FeatureMode = "plain",
+        feature_norm: bool = False,
         pixels: PixelScaling = "standardized",
         pixel_scale: float = 1.0,
         input_dropout: float = 0.0,
         dropout: float = 0.0,
+        pooling: Pooling = "last",
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
+        if pooling not in get_args(Pooling):
+            raise ValueError(f"pooling is {pooling!r}: give one of {', '.join(get_args(Pooling))}")
         self.classes = tuple(classes)
         self.frame_size = tuple(frame_size)
         self.pixels: PixelScaling = pixels
         self.pixel_scale = pixel_scale
-        self.feature_mode: FeatureMode = feature_mode
+        self.feature_norm = feature_norm
         self.input_dropout = input_dropout
+        self.pooling: Pooling = pooling
         self.backbone: nn.Module | None = None
         features = math.prod(self.frame_size)
         if backbone is not None:
@@ -87,7 +91,7 @@ class VideoClassifier(nn.Module):
             self.backbone = Backbone(backbone, backbone_weights, backbone_frozen)
             features = self.backbone.num_features
         self.recurrent = CELLS[cell](
-            features * (2 if feature_mode == "both" else 1),
+            features,
             hidden_size,
             num_layers,
             bias=bias,
@@ -154,17 +158,31 @@ class VideoClassifier(nn.Module):
             lengths: frames of every clip (batch,), the rest being padding; all frames when None.
         """
         lengths = _unless_full(lengths, features.shape[1])
-        features = with_motion(features.to(self.classifier.weight.dtype), self.feature_mode)
+        features = self.normalized(features)
         if self.training and self.input_dropout:
             mask = nn.functional.dropout(torch.ones_like(features[:, :1]), self.input_dropout)
             features = features * mask
         sequence: Tensor | PackedSequence = features
         if lengths is not None:
             sequence = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        _, state = self.recurrent(sequence)
-        h_n: Tensor = state[0] if isinstance(state, tuple) else state
-        logits: Tensor = self.classifier(self.dropout(h_n[-1]))
+        output, state = self.recurrent(sequence)
+        last = (state[0] if isinstance(state, tuple) else state)[-1]
+        pooled = _mean(output) if self.pooling == "mean" else last
+        logits: Tensor = self.classifier(self.dropout(pooled))
         return logits
+
+    def normalized(self, features: Tensor) -> Tensor:
+        """Features as the recurrent layer gets them, but for dropout."""
+        features = features.to(self.classifier.weight.dtype)
+        return nn.functional.layer_norm(features, features.shape[-1:]) if self.feature_norm else features
+
+
+def _mean(output: Tensor | PackedSequence) -> Tensor:
+    """Mean of the hidden states (batch, size) over time, padding left out."""
+    if isinstance(output, Tensor):
+        return output.mean(1)
+    padded, lengths = pad_packed_sequence(output, batch_first=True)  # zeros behind the end
+    return padded.sum(1) / lengths[:, None].to(padded)
 
 
 def _unless_full(lengths: Tensor | None, time: int) -> Tensor | None:

@@ -60,13 +60,13 @@ def test_other_arguments(tmp_path: Path) -> None:
     hidden = {"name": "TensorTrain", "in_modes": [4, 4], "out_modes": [4, 4], "rank": 2}
     check(small_model(hidden_format=hidden, num_layers=2, dropout=0.3, input_dropout=0.2), tmp_path / "a")
     check(small_model(input_format=None, joint_format=JOINT, frame_size=(8, 10, 3), bias=False), tmp_path / "b")
-    check(small_model(pixels="centered", pixel_scale=0.1, feature_mode="absolute_difference"), tmp_path / "c")
+    check(small_model(pixels="centered", pixel_scale=0.1, feature_norm=True, pooling="mean"), tmp_path / "c")
 
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_with_a_cnn_that_is_never_downloaded(frozen: bool, tmp_path: Path) -> None:
     model = small_model(
-        backbone="test_resnet", backbone_frozen=frozen, frame_size=(24, 32, 3), input_format=None, feature_mode="both"
+        backbone="test_resnet", backbone_frozen=frozen, frame_size=(24, 32, 3), input_format=None, feature_norm=True
     )
     check(model, tmp_path)
 

@@ -9,12 +9,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from timm.data import create_transform, resolve_model_data_config
-from torch import Tensor
+from torch import Tensor, nn
 
 from htzoo.models import VideoClassifier, count_parameters
 from htzoo.models.backbone import Backbone
 from htzoo.models.backbone_weights import package_weights
-from htzoo.models.motion import with_motion
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:efficientnet_lite_pytorch")
 
@@ -110,14 +109,20 @@ def test_joint_formats_cells_and_their_counts() -> None:
         VideoClassifier(["a"], cell="lstm")
 
 
-def test_motion() -> None:
-    features = torch.tensor([[[1.0, 5.0], [4.0, 3.0], [4.0, 4.0]]])
-    change = torch.tensor([[[0.0, 0.0], [3.0, -2.0], [0.0, 1.0]]])
-    assert torch.equal(with_motion(features, "plain"), features)
-    assert torch.equal(with_motion(features, "difference"), change)
-    assert torch.equal(with_motion(features, "absolute_difference"), change.abs())
-    assert torch.equal(with_motion(features, "both"), torch.cat((features, change.abs()), -1))
-    model = VideoClassifier(["a", "b"], (2, 2, 3), 4, feature_mode="both")
-    assert model.recurrent.input_size == 24
-    with pytest.raises(ValueError, match="feature_mode is 'flow': give plain"):
-        with_motion(features, "flow")
+def test_frames_of_the_right_size_keep_their_border() -> None:
+    backbone = Backbone("test_resnet")
+    frames = torch.randint(256, (2, 3, *backbone.input_size), dtype=torch.uint8)
+    changed = frames.clone()
+    changed[..., 0, :] = 255 - changed[..., 0, :]
+    backbone.eval()
+    assert not torch.equal(backbone(frames), backbone(changed))
+
+
+def test_pooling_and_norm() -> None:
+    model = VideoClassifier(["a", "b"], (2, 2, 3), 4, feature_norm=True, pooling="mean").eval()
+    features = torch.randn(2, 5, 12)
+    output, _ = model.recurrent(nn.functional.layer_norm(features, (12,)))
+    means = torch.stack([output[0].mean(0), model.recurrent(model.normalized(features[1:, :3]))[0][0].mean(0)])
+    assert torch.allclose(model.classify_features(features, torch.tensor([5, 3])), model.classifier(means), atol=1e-6)
+    with pytest.raises(ValueError, match="pooling is 'max': give one of last, mean"):
+        VideoClassifier(["a"], pooling="max")
