@@ -264,9 +264,9 @@ def _matrix_gradient(link: Link, matrix: Tensor, x: Tensor, y: Tensor, total: Te
     """The gradient of a link's matrix, from what came into the link and the gradient of what it gave."""
     if link.after > 1:
         y = y.reshape(-1, link.outer, link.after)
-        if link.outer * link.inner <= (link.outer + link.inner) * link.after:
+        if link.outer * link.inner <= 4 * (link.outer + link.inner) * link.after:
             gradient = torch.bmm(y, x.mT).sum(0)
-        else:  # moving the axes costs less memory traffic than one matrix a row
+        else:  # moving the axes takes less time than one matrix a row
             gradient = torch.einsum("noa,nia->oi", y, x)
         return gradient if total is None else total.add_(gradient)
     y = y.reshape(-1, link.outer)

@@ -35,7 +35,7 @@ def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
     A few rows at a time pass the whole chain, forward and backward, so that what lies between two products stays in the
     cache. What is cheaper computed again than written to memory and read back is not kept for the backward.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling():  # the compiler derives a backward of its own
         return chain.apply(matrices, x)
     y: Tensor = _Product.apply(chain, x, *matrices)[0]
     return y
@@ -43,6 +43,8 @@ def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
 
 def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Outputs, and what :func:`backward` shall find."""
+    if torch.compiler.is_compiling():  # the number of rows, and with it that of the pieces, is not known
+        return chain.apply_and_save(matrices, x)
     results = [chain.apply_and_save(matrices, part) for part in torch.split(x, rows_at_once(chain, x))]
     if len(results) == 1:
         return results[0]

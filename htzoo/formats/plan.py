@@ -35,6 +35,7 @@ class Machine:
     cache: float  # bytes; what lies between two products is cut into pieces of this size, which never go to memory
     numbers_copied: float  # by a copy that reorders axes
     kernel: float  # seconds to start one, from Python
+    batched: float  # share of its speed at multiply-adds that a batched product reaches
     small_product: float  # seconds that one product inside a batched product costs beyond its arithmetic
     vector: int  # the innermost axis of a product is computed in blocks of this many numbers
 
@@ -46,6 +47,7 @@ CPU = Machine(
     cache=2**19,
     numbers_copied=1.5e9,
     kernel=2e-5,
+    batched=0.75,
     small_product=1e-7,
     vector=16,
 )
@@ -56,6 +58,7 @@ GPU = Machine(
     cache=math.inf,
     numbers_copied=1.0e11,
     kernel=6e-6,
+    batched=1.0,
     small_product=0,
     vector=32,
 )
@@ -202,7 +205,7 @@ def _group(network: Network, members: frozenset[int], machine: Machine) -> _Grou
     kept = network.open_edges(members)
     order = merge_order(network.sizes, edges, kept)
     arithmetic = order.multiply_adds / machine.multiply_adds + 8 * order.written / machine.bytes_moved
-    seconds = 3 * (arithmetic + 3 * len(order.steps) * machine.kernel)  # forward, and backward at twice the price
+    seconds = 3 * (arithmetic + len(order.steps) * machine.kernel)  # forward, and backward at twice the price
     return _Group(members, frozenset().union(*edges), kept, seconds)
 
 
@@ -278,7 +281,9 @@ def _forward_seconds(network: Network, product: Product, rows: int, machine: Mac
     read, written = (4 * batch * product.after * size for size in (inner, outer))
     seconds = multiply_adds / machine.multiply_adds + (read + written) / machine.bytes_cached
     seconds += math.ceil(written / machine.cache) * machine.kernel
-    return seconds + (batch * machine.small_product if product.after > 1 else 0.0)
+    if product.after > 1:
+        seconds += multiply_adds / machine.multiply_adds * (1 / machine.batched - 1) + batch * machine.small_product
+    return seconds
 
 
 def _seconds(

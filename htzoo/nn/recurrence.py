@@ -167,8 +167,9 @@ class _Recurrence(torch.autograd.Function):
                 return _differentiable(ctx, inputs, (d_outputs, *d_last))
             steps = [_Step(*(tuple(islice(tensors, n)) for n in counts)) for counts in ctx.counts]
             d_steps = torch.split(d_outputs, batch_sizes)
-            d_x = list(d_steps)
-            d_h = list(d_steps)
+            d_x_parts = torch.empty_like(x_parts)
+            d_x = torch.split(d_x_parts, batch_sizes)
+            d_h = list(d_x)
             totals: list[Tensor] | None = None
             dtype = product.matrices[0].dtype
             wanted = any(ctx.needs_input_grad[3 + cell.states :])
@@ -179,22 +180,26 @@ class _Recurrence(torch.autograd.Function):
             def step_back(t: int, d_state: State) -> State:
                 nonlocal totals
                 before, saved, product_saved = steps[t]
-                d_x[t], d_h[t], d_before = cell.step_back(saved, before, (d_state[0] + d_steps[t], *d_state[1:]))
-                d_part = d_h[t].to(dtype)
+                d_x_part, d_h_part, d_before = cell.step_back(saved, before, (d_state[0] + d_steps[t], *d_state[1:]))
+                d_x[t].copy_(d_x_part)
+                if d_h_part is not d_x_part:
+                    d_h[t] = d_h_part
+                d_part = d_h_part.to(dtype)
                 if gathered or not wanted:
                     d_hidden = product.backward_to_input(d_part)
                 else:
                     d_hidden, totals = product.backward(before[0].to(dtype), d_part, product_saved, totals)
-                d_hidden = d_hidden.to(d_x[t].dtype)
+                d_hidden = d_hidden.to(d_h_part.dtype)
                 direct = d_before[0]
                 return (d_hidden if direct is None else d_hidden + direct, *(d for d in d_before[1:] if d is not None))
 
             d_state = walk(step_back, batch_sizes, d_last, not reverse)
-            d_x_parts = torch.cat(d_x)
-            d_bias = None if bias is None else torch.cat(d_h).sum(0)
+            d_h_parts = d_x_parts
+            if any(part is not own for part, own in zip(d_h, d_x)) and (gathered or bias is not None):
+                d_h_parts = torch.cat(d_h)
+            d_bias = None if bias is None else d_h_parts.sum(0)
             d_matrices: Sequence[Tensor | None] = totals or [None] * len(product.matrices)
             if gathered:
-                d_h_parts = d_x_parts if d_h[0] is d_x[0] else torch.cat(d_h)
                 hidden = torch.cat([step.before[0] for step in steps])
                 d_matrices = product.backward_to_matrices(hidden.to(dtype), d_h_parts.to(dtype))
             return None, d_x_parts, d_bias, *d_state, *d_matrices

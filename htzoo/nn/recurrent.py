@@ -137,7 +137,7 @@ class Recurrent(nn.Module):
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
-        rows = pack(x, self.input_size, self.batch_first)
+        rows = pack(x, self.input_size, self.batch_first, self.cell.gates * self.hidden_size)
         parameter = next(self.parameters())
         check_dtype("input", rows.data, parameter)
         initial = self._initial(rows, state, parameter)
@@ -161,7 +161,7 @@ class Recurrent(nn.Module):
             last.append(end)
             if reverse or not self.bidirectional:
                 data = torch.cat(outputs, -1) if self.bidirectional else y
-        return unpack(rows, data), tuple(rows.restore(torch.stack(values)) for values in zip(*last))
+        return unpack(rows, data, self.batch_first), tuple(rows.restore(torch.stack(values)) for values in zip(*last))
 
     def _initial(self, rows: Rows, state: State | None, parameter: Tensor) -> State:
         """The initial state of every layer and direction, sorted as the rows are."""

@@ -13,7 +13,7 @@ class Rows:
     """All frames of a batch as rows.
 
     Args:
-        data: (rows, features), in the order of the input: no copy of the frames is made.
+        data: (rows, features); frames longer than what is computed from them stay in the order of the input, uncopied.
         batch_sizes: how many sequences are running at every time; never grows.
         packed: the packed input that this came from, or None.
         unbatched: whether the input was a single sequence without a batch axis.
@@ -47,8 +47,15 @@ class Rows:
         return state.index_select(1, self.packed.unsorted_indices)
 
 
-def pack(x: Tensor | PackedSequence, features: int, batch_first: bool) -> Rows:
+def pack(x: Tensor | PackedSequence, features: int, batch_first: bool, outputs: int) -> Rows:
     """Read an input of any kind that :class:`torch.nn.LSTM` takes.
+
+    Args:
+        x: the input.
+        features: how long its last axis must be.
+        batch_first: whether (batch, time, features) or (time, batch, features).
+        outputs: how many numbers will be computed from each row. What is shorter, they or the row, is brought into the
+            order of time.
 
     Raises:
         ValueError: the shape is not one of them, or the last axis is not ``features`` long.
@@ -63,15 +70,17 @@ def pack(x: Tensor | PackedSequence, features: int, batch_first: bool) -> Rows:
         return Rows(x.data, x.batch_sizes.tolist(), packed=x)
     if x.dim() == 2:
         return Rows(x, [1] * x.shape[0], unbatched=True)
+    if batch_first and features < outputs:
+        x, batch_first = x.transpose(0, 1), False
     time, batch = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
     return Rows(x.reshape(-1, features), [batch] * time, batch_first=batch_first)
 
 
-def unpack(rows: Rows, data: Tensor) -> Tensor | PackedSequence:
+def unpack(rows: Rows, data: Tensor, batch_first: bool) -> Tensor | PackedSequence:
     """Give outputs (rows by time, features) the kind and shape of the input that ``rows`` was read from."""
     if rows.packed is not None:
         return rows.packed._replace(data=data)
     if rows.unbatched:
         return data
     frames = data.reshape(len(rows.batch_sizes), rows.batch_sizes[0], -1)
-    return frames.transpose(0, 1) if rows.batch_first else frames
+    return frames.transpose(0, 1) if batch_first else frames

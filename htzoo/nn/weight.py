@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
-from htzoo.formats.chain import Chain, chain_of
+from htzoo.formats.chain import EXPORTED_ROWS, Chain, chain_of
 from htzoo.formats.columns import columns_of
 from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
@@ -99,6 +99,7 @@ class Weight(nn.Module):
     """
 
     error: float | None = None
+    compiled_chain: Chain
 
     def __init__(
         self,
@@ -114,6 +115,8 @@ class Weight(nn.Module):
         self.format = format
         self.gates = gates
         self.network = format.network(in_features, out_features, gates)
+        self.in_features, self.out_features = self.network.in_features, self.network.out_features
+        self.names = [core.name for core in self.network.cores]
         for core in self.network.cores:
             self.register_parameter(core.name, nn.Parameter(torch.empty(core.shape, device=device, dtype=dtype)))
         self.reset_parameters()
@@ -121,7 +124,7 @@ class Weight(nn.Module):
     @property
     def cores(self) -> list[Tensor]:
         """The cores, in the network's order."""
-        return [getattr(self, core.name) for core in self.network.cores]
+        return [getattr(self, name) for name in self.names]
 
     @property
     def num_parameters(self) -> int:
@@ -170,7 +173,11 @@ class Weight(nn.Module):
         if columns is not None:
             part = columns_of(network, *columns)
             network, cores, padding = part.network, part.cores(cores), part.padding
-        chain = chain_of(network, rows, device, input_gradient=input_gradient)
+        if torch.compiler.is_dynamo_compiling():
+            self._plan_for_compiler()
+            chain = self.compiled_chain
+        else:
+            chain = chain_of(network, rows, device, input_gradient=input_gradient)
         if not torch.is_autocast_enabled(device.type):
             return Prepared(chain, tuple(chain.matrices(cores)), padding)
         with torch.autocast(device.type, enabled=False):
@@ -178,20 +185,25 @@ class Weight(nn.Module):
         dtype = torch.get_autocast_dtype(device.type)
         return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the search for a plan cannot be traced
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    def _plan_for_compiler(self) -> bool:
+        """Search for a plan outside the graph, once for every number of rows. The result must be plain: keep it."""
+        self.compiled_chain = chain_of(self.network, EXPORTED_ROWS, self.cores[0].device, input_gradient=True)
+        return True
+
     def forward(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
         """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` are.
 
         Raises:
             ValueError: ``x`` has another last axis, or another type than the cores.
         """
-        first, last = columns or (0, self.network.in_features)
+        first, last = columns or (0, self.in_features)
         if x.dim() == 0 or x.shape[-1] != last - first:
             raise ValueError(f"input has shape {tuple(x.shape)}: give a last axis of {last - first:,} features")
         check_dtype("input", x, self.cores[0])
         flat = x.reshape(-1, x.shape[-1])
         product = self.prepare(flat.shape[0], input_gradient=x.requires_grad, columns=columns)
-        return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.network.out_features)
+        return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         """Shown when the module is printed."""

@@ -32,6 +32,30 @@ def test_starts_with_exact_variance_and_no_bias() -> None:
     assert not ours.bias.any()
 
 
-def test_wrong_input_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"input has shape \(2, 24\): give a last axis of 12 features"):
-        Linear(12, 10)(torch.zeros(2, 24))
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(3, 13), r"input has shape \(3, 13\): give a last axis of 12 features"),
+        (torch.zeros(()), "input has shape"),
+        (torch.zeros(3, 12, dtype=torch.float64), r"input is torch\.float64, but .* torch\.float32: convert"),
+        (torch.zeros(3, 12, dtype=torch.int64), r"convert with input\.to\(torch\.float32\)$"),
+    ],
+)
+@pytest.mark.parametrize("format", [None, TensorTrain((3, 4), (3, 2), 2)])
+def test_wrong_input_is_refused(format: TensorTrain | None, x: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Linear(12, 6, format=format)(x)
+
+
+@pytest.mark.parametrize("format", [None, TensorTrain((3, 4), (2, 5), 2), HierarchicalTucker((3, 4), (2, 5), 2, 1)])
+def test_compiles_into_one_graph(format: Format | None) -> None:
+    torch._dynamo.reset()
+    ours = Linear(12, 10, format=format, dtype=torch.float64)
+    compiled = torch.compile(ours, backend="aot_eager", fullgraph=True)
+    for rows in (3, 5):
+        x = torch.randn(rows, 12, dtype=torch.float64, requires_grad=True)
+        results = []
+        for module in (ours, compiled):
+            y = module(x)
+            results.append((y, *torch.autograd.grad(y.square().sum(), [x, *ours.parameters()])))
+        assert all((a - b).abs().max() < 1e-10 for a, b in zip(*results, strict=True))

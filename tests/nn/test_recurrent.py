@@ -299,6 +299,22 @@ def test_wrong_input_is_refused(x: Tensor, state: tuple[Tensor, Tensor] | None, 
         LSTM(60, 12, input_format=HT)(x, state)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_wrong_types_and_shapes_are_refused_by_every_cell(cell: str) -> None:
+    ours = make(cell, "both", dtype=torch.float32)
+    x, state = torch.zeros(5, 3, 60), tuple(value.float() for value in states(cell))
+    wrong = [
+        (x.double(), None, r"input is torch\.float64, but .* torch\.float32: convert"),
+        (x.long(), None, r"input is torch\.int64, .* convert with input\.to\(torch\.float32\)$"),
+        (x[..., :59], None, r"input has shape \(5, 3, 59\): .* 60 features"),
+        (x, (state[0].double(), *state[1:]), r"h_0 is torch\.float64"),
+        (x, (state[0][:, :2], *state[1:]), r"h_0 has shape \(1, 2, 12\): give one of shape \(1, 3, 12\)"),
+    ]
+    for data, start, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            run(ours, data, start)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
