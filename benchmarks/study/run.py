@@ -85,7 +85,7 @@ STUDIES = {
         256,
         Settings(epochs=12, weight_decay=0.1, dropout=0.3),
         pooling="mean",
-        trials=tuple({"learning_rate": rate} for rate in (3e-4, 1e-3, 3e-3)),
+        trials=tuple({"learning_rate": rate} for rate in (3e-4, 1e-3, 3e-3, 6e-3, 1.2e-2)),
     ),
     "fir": Study(
         "FIRAction",
