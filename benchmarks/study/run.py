@@ -5,7 +5,7 @@
 
 Every fold is tuned for itself: each trial trains without a share of the groups of the training part, and the trial
 with the best accuracy on those is trained again on the whole training part, once a seed, and tested once. Trials and
-tests go to trials.csv (beside this file) and docs/measured.csv as they end; what stands there is not run again.
+tests go to trials.csv and measured.csv, beside this file, as they end; what stands there is not run again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from torch import Tensor
 from train import Classifier, Sequences, Settings, accuracy, fit
 
 HERE = Path(__file__).parent
-TRIALS, MEASURED = HERE / "trials.csv", HERE.parents[1] / "docs" / "measured.csv"
+TRIALS, MEASURED = HERE / "trials.csv", HERE / "measured.csv"
 
 
 # What is tried for every rival alike.

@@ -1,4 +1,4 @@
-"""Write the tables of docs/study.md (between its markers) and draw docs/study_*.png from docs/measured.csv.
+"""Write the tables of docs/study.md (between its markers) and draw docs/study_*.png from measured.csv.
 
 python benchmarks/study/table.py
 """
