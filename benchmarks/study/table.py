@@ -21,7 +21,7 @@ from run import MEASURED, STUDIES, TRIALS, Study
 
 from htzoo.nn import GRU, LSTM
 
-DOCS = MEASURED.parent
+DOCS = MEASURED.parents[2] / "docs"
 
 
 @dataclass(frozen=True)
