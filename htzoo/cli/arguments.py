@@ -12,12 +12,14 @@ class Parser(argparse.ArgumentParser):
     Args:
         command: its name.
         description: what it does, and examples.
+        epilog: what stands below the options.
     """
 
-    def __init__(self, command: str, description: str) -> None:
+    def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
             prog=f"htzoo {command}",
             description=description,
+            epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from htzoo.cli.arguments import Parser
 from htzoo.configs import config_names
 
 if TYPE_CHECKING:
@@ -109,9 +110,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "htzoo bench", description=ABOUT, epilog=MORE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("bench", ABOUT, MORE)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="a format, or a model of the zoo; every format if none"
     )

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from htzoo.cli.arguments import Parser
+
+DESCRIPTION = """\
+Show one model: sizes, formats, parameters beside a dense twin's, and published figures.
+
+examples:
+  htzoo info ucf11_ht --picture ucf11_ht.png
+  htzoo info runs/moving_digits_ht/TIME/checkpoints/best.ckpt --json
+"""
 
 
 def run(words: Sequence[str]) -> None:
@@ -19,11 +28,7 @@ def run(words: Sequence[str]) -> None:
         ValueError: there is no such model.
         OSError: a file is missing, or the picture cannot be written.
     """
-    parser = argparse.ArgumentParser(
-        prog="htzoo info",
-        description="Show one model: sizes, formats, parameters beside a dense twin's, and published figures.",
-        epilog="example: htzoo info ucf11_ht --picture ucf11_ht.png",
-    )
+    parser = Parser("info", DESCRIPTION)
     parser.add_argument(
         "model", help="a name that htzoo models lists, a configuration, a checkpoint of a run, or a published folder"
     )

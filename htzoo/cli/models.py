@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+
+from htzoo.cli.arguments import Parser
+
+DESCRIPTION = """\
+List the models of the zoo: every configuration that can be trained, with its parameters.
+
+columns:
+  input weight   parameters of the input-to-hidden weight, or of the joint one
+  ratio          how many times fewer that is than in a dense one
+  layer          parameters of the whole recurrent layer
+  model          parameters of the whole model, a CNN included
+  published      accuracy in the paper (mean average precision on Hollywood2)
+  weights        whether trained weights can be had
+
+examples:
+  htzoo models 'ucf11_*'
+  htzoo models --pretrained --json
+"""
 
 
 def run(words: Sequence[str]) -> None:
@@ -19,13 +36,7 @@ def run(words: Sequence[str]) -> None:
     Raises:
         ValueError: no model has such a name.
     """
-    parser = argparse.ArgumentParser(
-        prog="htzoo models",
-        description="List the models of the zoo: every configuration that can be trained, with its parameters.",
-        epilog="columns: the input-to-hidden weight (or the joint one) and how many times fewer parameters it has than "
-        "a dense one; the whole recurrent layer; the whole model; accuracy as published; whether trained weights can "
-        "be had. Example: htzoo models 'ucf11_*'",
-    )
+    parser = Parser("models", DESCRIPTION)
     parser.add_argument("pattern", nargs="?", default="*", help="which names, with * and ? (in quotes)")
     parser.add_argument("--pretrained", action="store_true", help="only models with trained weights")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -21,6 +21,7 @@ MAX_INTEGER = 1 << 31
 MAX_MODES = 64
 MAX_LABELS = 100_000
 MAX_TEXT = 10_000
+MAX_CLIP = 1 << 30  # bytes of the frames that one clip is read into
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ def _checked(values: Any) -> ModelConfig:
         sampler = None if sampling is None else FrameSampler(**sampling)
     except ValueError as error:
         raise _WrongError(f"sampling: {error}") from None
+    if sampler is not None and kind in MODELS:
+        _clip_fits(sampler, arguments.get("frame_size", [1, 1, 3]))
     result = _table_of("result", values.get("result"), _RESULT)
     return ModelConfig(kind, arguments, sampler, multilabel, name, None if result is None else Result(**result))
 
@@ -180,6 +183,16 @@ def _table_of(key: str, values: Any, table: Mapping[str, Check]) -> dict[str, An
             raise _WrongError(f"{key} has no {part}")
         check(f"{part} of {key}", values[part])
     return values
+
+
+def _clip_fits(sampler: FrameSampler, frame_size: list[int]) -> None:
+    frames = sampler.frames * (1 if sampler.sampling == "all" else sampler.per_segment)
+    size = frames * math.prod(frame_size)
+    if size > MAX_CLIP:
+        raise _WrongError(
+            f"{frames:,} frames of {frame_size[1]} x {frame_size[0]} pixels take {size:,} bytes a clip, and more than "
+            f"{MAX_CLIP:,} are not read"
+        )
 
 
 Check = Callable[[str, Any], None]

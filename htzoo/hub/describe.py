@@ -10,7 +10,8 @@ from torch import nn
 from htzoo.formats import Dense, Format, format_from_dict
 from htzoo.hub.config import LAYERS, ModelConfig
 from htzoo.models import VideoClassifier, count_parameters
-from htzoo.nn import GRU, LSTM, RNN, Weight
+from htzoo.models.parameters import count_recurrent
+from htzoo.nn import GRU, LSTM, RNN
 from htzoo.nn.recurrent import Recurrent
 
 _LAYERS: dict[str, type[Recurrent]] = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
@@ -73,10 +74,11 @@ def build(config: ModelConfig, device: torch.device | str | None = None) -> nn.M
 
 def _formats(layer: Recurrent) -> dict[str, Any]:
     names = {"input_format": "weight_ih_l0", "hidden_format": "weight_hh_l0", "joint_format": "weight_l0"}
-    return {key: _as_dict(getattr(layer, name, None)) for key, name in names.items()}
+    return {key: format_of(getattr(layer, name, None)) for key, name in names.items()}
 
 
-def _as_dict(weight: Any) -> dict[str, Any] | None:
+def format_of(weight: Any) -> dict[str, Any] | None:
+    """The format of a weight in plain data; None where it is dense, or there is no such weight."""
     form: Format | None = getattr(weight, "format", None)
     return None if form is None or isinstance(form, Dense) else form.to_dict()
 
@@ -90,12 +92,6 @@ def parameter_counts(module: nn.Module, *, dense: bool = False) -> dict[str, int
     """
     if isinstance(module, VideoClassifier):
         return count_parameters(module, dense=dense)
-    counts = {"input_to_hidden": 0, "hidden_to_hidden": 0, "joint": 0, "bias": 0}
-    for name, part in module.named_modules():
-        if isinstance(part, Weight):
-            size = part.network.in_features * part.network.out_features if dense else part.network.num_parameters
-            kind = "joint" if name.startswith("weight_l") else name.replace("weight_ih", "input").partition("_l")[0]
-            counts[{"input": "input_to_hidden", "weight_hh": "hidden_to_hidden"}.get(kind, kind)] += size
-    counts["bias"] = sum(value.numel() for name, value in module.named_parameters() if name.startswith("bias"))
-    counts["total"] = sum(counts.values())
-    return counts
+    assert isinstance(module, Recurrent)
+    counts = count_recurrent(module, dense=dense)
+    return {**counts, "total": sum(counts.values())}

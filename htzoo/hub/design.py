@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from htzoo.configs import config_names
+from htzoo.hub.config import CONFIG_NAME
 from htzoo.hub.published import PUBLISHED
 from htzoo.hub.registry import model_config, model_on_meta
 
@@ -30,13 +32,13 @@ def load_design(name_or_path: str) -> tuple[dict[str, Any], VideoClassifier]:
     from htzoo.models import VideoClassifier
 
     path = Path(name_or_path)
-    if path.is_dir():
+    if path.is_dir() and ((path / CONFIG_NAME).is_file() or name_or_path not in config_names()):
         from htzoo.hub.pretrained import from_pretrained
 
         model = from_pretrained(path.resolve())
         if not isinstance(model, VideoClassifier):
             raise ValueError(f"{path} holds a {type(model).__name__}: give the folder of a video model")
-        return design(model, path.name, None, 128), model
+        return design(model, path.resolve().name, None, 128), model
     if path.suffix == ".ckpt":
         model = _from_checkpoint(path)
         return design(model, path.stem, None, 128), model
@@ -60,6 +62,7 @@ def design(model: VideoClassifier, name: str, dataset: str | None, frames: int) 
         dataset: class name of its data set.
         frames: how many frames pass the input product together, for which ``macs_per_frame`` holds.
     """
+    from htzoo.hub.describe import format_of
     from htzoo.models import count_parameters, input_multiply_adds
 
     ours, dense = count_parameters(model), count_parameters(model, dense=True)
@@ -82,7 +85,7 @@ def design(model: VideoClassifier, name: str, dataset: str | None, frames: int) 
         "input_size": layer.input_size,
         "hidden_size": layer.hidden_size,
         "num_layers": layer.num_layers,
-        **{f"{kind}_format": _format(weights.get(kind)) for kind in ("input", "hidden", "joint")},
+        **{f"{kind}_format": format_of(weights.get(kind)) for kind in ("input", "hidden", "joint")},
         "parameters": ours,
         "dense_parameters": dense,
         "compression": {
@@ -100,12 +103,6 @@ def first_layer_weights(model: VideoClassifier) -> dict[str, Weight]:
     names = {"input": "weight_ih_l0", "hidden": "weight_hh_l0", "joint": "weight_l0"}
     found = {kind: getattr(model.recurrent, name, None) for kind, name in names.items()}
     return {kind: weight for kind, weight in found.items() if weight is not None}
-
-
-def _format(weight: Weight | None) -> dict[str, Any] | None:
-    from htzoo.formats import Dense
-
-    return None if weight is None or isinstance(weight.format, Dense) else weight.format.to_dict()
 
 
 def _from_checkpoint(path: Path) -> VideoClassifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -67,6 +69,8 @@ def _sentence(error: Exception, repository: str, revision: str | None, file: str
             return f"{repository} has no revision {revision!r}: give a branch, a tag or a commit of it"
         case OfflineModeIsEnabled():
             return f"{repository} is on the Hub, and HF_HUB_OFFLINE is set: unset it"
+        case LocalEntryNotFoundError():
+            return f"the Hub does not answer for {repository}: check the connection, or try again later"
         case EntryNotFoundError():
             why = (
                 "so it is no model of htzoo" if file == "config.json" else "and weights of another kind are never read"
@@ -94,4 +98,7 @@ def _status(error: HfHubHTTPError) -> int:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    # A token that is no header, such as one with the line end of its file, is quoted by the client.
+    return re.sub(r"(Bearer |hf_)[^'\"\s\\]+", r"\1...", lines[0])[:200]

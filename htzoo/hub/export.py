@@ -22,6 +22,7 @@ from htzoo.nn.weight import Prepared
 
 SUFFIXES = (".onnx", ".pt2")
 _MOST_CLIPS, _MOST_FRAMES = 4096, 65536
+_MOST_DIFFERENCE = 1e-2  # of a logit, where rounding makes some 1e-5
 
 
 class ExportError(RuntimeError):
@@ -43,7 +44,7 @@ def export(model: PublishedClassifier, output: Path) -> float:
 
     Raises:
         ValueError: the file's name ends otherwise.
-        ExportError: a package is missing, or something in the model has no counterpart.
+        ExportError: a package is missing, something in the model has no counterpart, or the file's logits are others.
     """
     if output.suffix not in SUFFIXES:
         raise ValueError(f"output is {str(output)!r}: give a file that ends in {' or '.join(SUFFIXES)}")
@@ -58,12 +59,19 @@ def export(model: PublishedClassifier, output: Path) -> float:
     with replacing(output) as temporary:
         if output.suffix == ".onnx":
             _write_onnx(program, temporary, facts)
-            return _difference(model, lambda video: _run_onnx(temporary, video))
-        with _calm(), temporary.open("wb") as file:
-            torch.export.save(program, file, extra_files=facts)
-        with _calm(), temporary.open("rb") as file:
-            loaded = torch.export.load(file).module()
-        return _difference(model, lambda video: loaded(video))
+            difference = _difference(model, lambda video: _run_onnx(temporary, video))
+        else:
+            with _calm(), temporary.open("wb") as file:
+                torch.export.save(program, file, extra_files=facts)
+            with _calm(), temporary.open("rb") as file:
+                loaded = torch.export.load(file).module()
+            difference = _difference(model, lambda video: loaded(video))
+        if not difference < _MOST_DIFFERENCE:  # nor is what is no number
+            raise ExportError(
+                f"the file's logits and the model's differ by {difference:.1e}, more than {_MOST_DIFFERENCE:g}: "
+                "it is not kept"
+            )
+    return difference
 
 
 class _Exportable(nn.Module):

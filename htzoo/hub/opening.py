@@ -22,10 +22,7 @@ def open_classifier(name: str, **options: Any) -> PublishedClassifier:
     if name.endswith(".ckpt"):
         from htzoo.hub.run import read_run
 
-        run = read_run(Path(name))
-        model = PublishedClassifier(run.config)
-        model.load_state_dict(run.model.state_dict())
-        return model.eval()
+        return read_run(Path(name)).model
     loaded = from_pretrained(name, **options)
     if not isinstance(loaded, PublishedClassifier):
         raise ValueError(f"{name} is a {type(loaded).__name__} layer, which reads no video: load it in Python instead")

@@ -11,8 +11,8 @@ import yaml
 
 import htzoo.data
 from htzoo.data.sampling import FrameSampler
+from htzoo.hub.classifier import PublishedClassifier
 from htzoo.hub.config import MODELS, ModelConfig, Result
-from htzoo.models import VideoClassifier
 from htzoo.report.summary import RunSummary, read_summary
 
 PICTURES = ("curves.png", "confusion.png")
@@ -48,7 +48,7 @@ class Run:
         pictures: name -> file in the folder of the run.
     """
 
-    model: VideoClassifier
+    model: PublishedClassifier
     config: ModelConfig
     training: Training | None = None
     pictures: dict[str, Path] = field(default_factory=dict)
@@ -73,20 +73,27 @@ def read_run(checkpoint: Path) -> Run:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
         given = content["hyper_parameters"]
         arguments = {key: given[key] for key in MODELS["VideoClassifier"] if key in given}
-        model = VideoClassifier(**arguments)
         prefix = "model."
         state = {key.removeprefix(prefix): v for key, v in content["state_dict"].items() if key.startswith(prefix)}
-        model.load_state_dict(state)
     except Exception as error:  # whatever torch says to a file of another kind
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ValueError(f"{checkpoint} is not a checkpoint of htzoo, or is damaged ({reason})") from error
+        raise _damaged(checkpoint, error) from error
     name = settings["name"]
     training = _training(folder, checkpoint, data)
     result = None if training is None else _result(training)
     multilabel = str(settings.get("model", {}).get("class_path", "")).endswith("MultiLabelClassification")
     config = ModelConfig("VideoClassifier", arguments, _sampling(data), multilabel, name, result)
+    try:
+        model = PublishedClassifier(config)
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise _damaged(checkpoint, error) from error
     pictures = {name: folder / name for name in PICTURES if training is not None and (folder / name).is_file()}
     return Run(model.eval(), config, training, pictures)
+
+
+def _damaged(checkpoint: Path, error: Exception) -> ValueError:
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return ValueError(f"{checkpoint} is not a checkpoint of htzoo, or is damaged ({reason})")
 
 
 def _sampling(data: dict[str, Any]) -> FrameSampler:

@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import RemoteEntryNotFoundError
 from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 from torch import nn
 
 from htzoo.data.sampling import FrameSampler
 from htzoo.hub.card import CARD_NAME, is_ours, readdressed
 from htzoo.hub.config import CONFIG_NAME, ModelConfig, read_config
+from htzoo.hub.errors import HubError
 from htzoo.hub.explain import explaining
 from htzoo.hub.saving import save_pretrained
 from htzoo.hub.weights import WEIGHTS_NAME
@@ -68,18 +69,22 @@ def upload_folder(
     Args:
         folder: what :func:`~htzoo.hub.saving.save_pretrained` wrote.
         repo_id: ``ORG/REPO``; made if it is missing.
-        private: whether a repository that is made is private.
+        private: whether a repository that is made is private. One that is there already and is public is refused.
         revision: branch; made if it is missing.
         token: access token; the one of ``hf auth login`` when None.
 
     Raises:
         ModelError: the folder is no saved model.
-        HubError: the Hub refuses or does not answer.
+        HubError: the Hub refuses or does not answer, or the repository is public and was to be private.
     """
     config = read_config(folder / CONFIG_NAME)
     api = HfApi(token=token)
     with explaining(repo_id, revision, write=True), _quiet():
         api.create_repo(repo_id, private=private, exist_ok=True)
+        if private and not api.model_info(repo_id).private:
+            raise HubError(
+                f"{repo_id} is there already and is public: make it private on its page, or leave out private"
+            )
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         head = api.model_info(repo_id, revision=revision).sha
@@ -108,7 +113,7 @@ def _card_is_ours(repo_id: str, revision: str | None, token: str | bool | None) 
     with TemporaryDirectory() as cache:
         try:
             path = hf_hub_download(repo_id, CARD_NAME, revision=revision, cache_dir=cache, token=token)
-        except EntryNotFoundError:
+        except RemoteEntryNotFoundError:  # and not its kin, which says that the Hub did not answer
             return True
         return is_ours(Path(path))
 

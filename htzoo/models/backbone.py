@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
+from functools import lru_cache
 
 import timm
 import torch
@@ -43,7 +45,10 @@ class Backbone(nn.Module):
             raise ValueError(f"backbone is {name!r}, which timm does not know: {hint}")
         self.name = name
         self.frozen = frozen
-        self.network = timm.create_model(name, pretrained=weights == "timm", num_classes=0)
+        if weights is None and torch.get_default_device().type == "meta":
+            self.network = copy.deepcopy(_without_numbers(name))
+        else:
+            self.network = timm.create_model(name, pretrained=weights == "timm", num_classes=0)
         if weights not in (None, "timm"):
             load_weights(self.network, name, weights)
         config = resolve_model_data_config(self.network)  # type: ignore[no-untyped-call]
@@ -78,3 +83,10 @@ class Backbone(nn.Module):
             found.update(key.encode())
             found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return found.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _without_numbers(name: str) -> nn.Module:
+    """A network on the meta device. Drawing weights that have no numbers takes timm longer than copying them."""
+    with torch.device("meta"):
+        return timm.create_model(name, num_classes=0)

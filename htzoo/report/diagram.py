@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from htzoo.report.layout import Layout, Point, lay_out
 
 _RADIUS = 0.36
 _LEG = 0.62
-_REACH = _RADIUS + _LEG + 0.55  # of a core's legs with their labels
+_REACH = _RADIUS + _LEG + 0.2  # from a core to the label of a leg
+_EDGE, _LABEL = _RADIUS + 0.2, 0.45  # around a core, and around a label
 _INCHES = 0.62  # a unit
 _WEIGHTS = {"input": "input to hidden", "hidden": "hidden to hidden", "joint": "input and hidden to hidden, joint"}
 _PARTS = {
@@ -49,8 +50,8 @@ def plot_design(design: Mapping[str, Any], weights: Mapping[str, Weight], gates:
     ]
     with shared_look():
         layouts = [lay_out(network) for _, network in networks]
-        heights = [_extent(layout)[1] for layout in layouts]
-        widths = [_extent(layout)[0] for layout in layouts]
+        extents = [_extent(network, layout) for (_, network), layout in zip(networks, layouts, strict=True)]
+        widths, heights = [width for width, _ in extents], [height for _, height in extents]
         left = max([3.2, *(_INCHES * width for width in widths)])
         total = max(3.8, sum(_INCHES * height + 0.5 for height in heights) + 0.5)
         figure = new_figure(left + 4.2, total)
@@ -102,21 +103,17 @@ def draw_network(axes: Axes, network: Network, layout: Layout, gates: int) -> No
         start, end = layout.cores[holders[0]], layout.cores[holders[1]]
         _line(axes, start, end, width(size), GREY)
         _label(axes, _between(start, end, 0.5 + 0.2 * shift), str(size), INK)
-    for core, place, (inward, outward) in zip(network.cores, layout.cores, layout.legs, strict=True):
-        modes = [edge for edge in core.edges if edge in network.inputs or edge in network.outputs]
-        sides = [edge in network.inputs for edge in modes]
-        for edge, is_input in zip(modes, sides, strict=True):
-            direction = inward if is_input else outward
-            alike = [other for other, side in zip(modes, sides, strict=True) if side == is_input]
-            direction = _fan(direction, alike.index(edge), len(alike), straight=len(set(sides)) == 1)
-            _leg(axes, place, direction, network.sizes[edge], width(network.sizes[edge]), is_input, _gates(edge, gates))
+    for edge, place, direction in _open_legs(network, layout):
+        size, is_input = network.sizes[edge], edge in network.inputs
+        _leg(axes, place, direction, size, width(size), is_input, _gates(edge, gates))
+    for core, place in zip(network.cores, layout.cores, strict=True):
         _core(axes, place, core.shape, stacked=layout.stacked is not None)
     if layout.stacked is not None:
         text = f"{network.sizes[layout.stacked]} such networks, added up"
         axes.text(0.0, 1.0, text, transform=axes.transAxes, va="top", fontsize=9, color=GREY, style="italic")
-    places = [*layout.cores, *layout.hubs.values()]
-    for limits, values in ((axes.set_xlim, [x for x, _ in places]), (axes.set_ylim, [y for _, y in places])):
-        limits(min(values) - _REACH, max(values) + _REACH)
+    (left, below), (right, above) = _corners(network, layout)
+    axes.set_xlim(left, right)
+    axes.set_ylim(below, above)
     axes.set_aspect("equal", anchor="W")
     axes.axis("off")
 
@@ -134,11 +131,29 @@ def _gates(edge: str, gates: int) -> int:
     return gates if edge == "o1" else 1
 
 
-def _extent(layout: Layout) -> Point:
-    """Width and height of a picture in units, legs and labels included."""
-    places = [*layout.cores, *layout.hubs.values()]
-    xs, ys = [x for x, _ in places], [y for _, y in places]
-    return max(xs) - min(xs) + 2 * _REACH, max(ys) - min(ys) + 2 * _REACH
+def _open_legs(network: Network, layout: Layout) -> Iterator[tuple[str, Point, Point]]:
+    """Every mode: its label, where its core stands, and the direction of its leg."""
+    for core, place, (inward, outward) in zip(network.cores, layout.cores, layout.legs, strict=True):
+        inputs, outputs = ([edge for edge in core.edges if edge in side] for side in (network.inputs, network.outputs))
+        for edges, direction in ((inputs, inward), (outputs, outward)):
+            for number, edge in enumerate(edges):
+                straight = not (inputs and outputs)
+                yield edge, place, _fan(direction, number, len(edges), straight=straight)
+
+
+def _corners(network: Network, layout: Layout) -> tuple[Point, Point]:
+    """Lower left and upper right of a picture in units, legs and labels included."""
+    points = [(x + side, y + side) for x, y in (*layout.cores, *layout.hubs.values()) for side in (-_EDGE, _EDGE)]
+    for _, (x, y), (across, up) in _open_legs(network, layout):
+        points += [(x + _REACH * across + side, y + _REACH * up + side) for side in (-_LABEL, _LABEL)]
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return (min(xs), min(ys)), (max(xs), max(ys))
+
+
+def _extent(network: Network, layout: Layout) -> Point:
+    """Width and height of a picture in units."""
+    (left, below), (right, above) = _corners(network, layout)
+    return right - left, above - below
 
 
 def _line(axes: Axes, start: Point, end: Point, width: float, color: str) -> None:
@@ -174,8 +189,7 @@ def _leg(axes: Axes, place: Point, direction: Point, size: int, width: float, is
     end = place[0] + reach * direction[0], place[1] + reach * direction[1]
     _line(axes, place, end, width, color)
     text = f"{gates} \N{MULTIPLICATION SIGN} {size // gates:,}" if gates > 1 else f"{size:,}"
-    beyond = reach + 0.2
-    where = place[0] + beyond * direction[0], place[1] + beyond * direction[1]
+    where = place[0] + _REACH * direction[0], place[1] + _REACH * direction[1]
     axes.text(*where, text, ha="center", va="center", fontsize=9.5, color=color, fontweight="bold", zorder=4)
 
 

@@ -85,6 +85,13 @@ def test_private(hub: Hub) -> None:
     assert same(htzoo.from_pretrained(REPO, token=READER), small_model())
 
 
+def test_private_is_never_published_where_all_can_read(hub: Hub) -> None:
+    first = publish()
+    with pytest.raises(HubError, match="someone/small is there already and is public"):
+        publish(seed=1, private=True, revision="hidden")
+    assert hub.repos[REPO].refs == {"main": first}
+
+
 def test_gated(hub: Hub) -> None:
     publish()
     hub.repos[REPO].gated = True
@@ -96,6 +103,13 @@ def test_token_that_is_none(hub: Hub) -> None:
     publish()
     with pytest.raises(HubError, match=r"refuses \(401\).*token"):
         htzoo.from_pretrained(REPO, token="hf_of_yesteryear")
+
+
+def test_a_token_is_never_shown(hub: Hub) -> None:
+    publish()
+    with pytest.raises(HubError) as caught:
+        htzoo.from_pretrained(REPO, token="hf_secret\n")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("token", "status"), [(READER, 403), (False, 401)])
@@ -240,6 +254,17 @@ def test_card_edited_by_hand_is_kept(hub: Hub, saved: Path) -> None:
     publish(seed=1)
     assert repo.commits[repo.refs["main"]]["README.md"] == edited
     assert same(htzoo.from_pretrained(REPO), small_model(1))
+
+
+def test_card_edited_by_hand_is_kept_where_the_hub_stumbles(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish()
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    repo = hub.repos[REPO]
+    edited = repo.commit("main", {**repo.commits[repo.refs["main"]], "README.md": b"mine"})
+    hub.faults = [Fault("HEAD", "/README.md", status=503)]
+    with pytest.raises(HubError, match="the Hub does not answer for someone/small"):
+        publish(seed=1)
+    assert repo.refs["main"] == edited
 
 
 def test_metadata_is_what_the_hub_reads(hub: Hub) -> None:
