@@ -99,16 +99,18 @@ def run(words: Sequence[str]) -> None:
 
 def _videos(names: Sequence[str]) -> list[Path]:
     """The files, and what lies in the folders, without hidden files."""
-    from htzoo.data.video_folder import EXTENSIONS
+    from htzoo.data.decoding import VIDEO_SUFFIXES
 
     paths: list[Path] = []
     for path in map(Path, names):
         if not path.is_dir():
             paths.append(path)  # what is no video, or is not there, is said of the file itself
             continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith("."))
         if not inside:
-            raise ValueError(f"{path} holds no video: give files that end in one of {', '.join(EXTENSIONS)}")
+            raise ValueError(
+                f"{path} holds no video: give files that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"
+            )
         paths += inside
     return paths
 

@@ -47,4 +47,6 @@ def run(words: Sequence[str]) -> None:
         hint = f"did you mean {near[0]}?" if near else f"subcommands are {', '.join(SUBCOMMANDS)}"
         print(f"htzoo: no subcommand {words[1]!r} of data: {hint}", file=sys.stderr)
         sys.exit(2)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     import_module(f"htzoo.cli.{SUBCOMMANDS[words[1]][0]}").run(words[1:])

@@ -56,6 +56,8 @@ def run(words: Sequence[str]) -> None:
     except ValueError as error:
         parser.error(str(error))
     if given.name == "moving_digits":
+        if given.given is not None or given.short_side != SHORT_SIDE:
+            parser.error("moving_digits is made, not converted; leave out --from and --short-side.")
         from htzoo.data.making import make_moving_digits
 
         make_moving_digits(given.root / given.name)

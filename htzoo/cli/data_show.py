@@ -46,8 +46,8 @@ def run(words: Sequence[str]) -> None:
     if options.json:
         print(json.dumps({"name": data.dataset_name, **asdict(found)}, indent=2))
     elif options.list:
-        for clip, part in zip(data.clips, data.parts, strict=True):
-            print(part or "unused", data.classes[clip.label], clip.group or "-", clip.name, sep="\t")
+        for index, (clip, part) in enumerate(zip(data.clips, data.parts, strict=True)):
+            print(part or "unused", data.label_of(index) or "-", clip.group or "-", clip.name, sep="\t")
     else:
         _print(data, found)
         from htzoo.report.dataset import plot_contact_sheet, plot_statistics

@@ -12,7 +12,7 @@ from htzoo.cores import available_cores
 from htzoo.data.decoding import VIDEO_SUFFIXES, decode, existing, no_picture
 from htzoo.data.download import file_digests
 from htzoo.data.errors import DataError, VideoError
-from htzoo.data.index import INDEX, Entry, read_index
+from htzoo.data.index import Entry, has_index, read_index
 from htzoo.data.sealing import check_seal
 
 Kind = Literal["missing", "empty", "unreadable", "too short", "other count", "same file", "same frames"]
@@ -75,7 +75,7 @@ def check_clips(folder: Path, min_frames: int = MIN_FRAMES) -> Report:
 
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; name a prepared data set, or a folder of videos.")
-    entries = {entry.path: entry for entry in read_index(folder)} if (folder / INDEX).is_file() else None
+    entries = {entry.path: entry for entry in read_index(folder)} if has_index(folder) else None
     paths = sorted(entries if entries is not None else _videos(folder))
     if not paths:
         raise DataError(f"{folder} has no video file; name a prepared data set, or a folder of videos.")

@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """The path of a file that is there and not empty.
+    """The path of a file that is there, not empty, and of a name that can be opened.
 
     Raises:
         VideoError: It is not.
@@ -29,6 +29,10 @@ def existing(path: str | os.PathLike[str]) -> Path:
         raise VideoError(f"{file} {'is not a file' if file.exists() else 'does not exist'}; check the path.")
     if file.stat().st_size == 0:
         raise VideoError(f"{file} is empty; copy or download it again.")
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        raise VideoError(f"{file} has a name that is not UTF-8, which FFmpeg needs; rename it.") from None
     return file
 
 
@@ -101,7 +105,7 @@ def check_length(file: Path) -> None:
     end = 0
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         end = int.from_bytes(head[4:8], "little") + 8
-    elif head[:4] == b"\x1a\x45\xdf\xa3" and (place := head.find(b"\x18\x53\x80\x67") + 4) > 4:
+    elif head[:4] == b"\x1a\x45\xdf\xa3" and 3 < (place := head.find(b"\x18\x53\x80\x67") + 4) < len(head):
         # The length of all that follows; leading zero bits say how many bytes the number has, all ones: not known.
         bytes_ = 9 - head[place].bit_length()
         length = int.from_bytes(head[place : place + bytes_], "big") & ((1 << 7 * bytes_) - 1)

@@ -159,7 +159,7 @@ def _receive(response: http.client.HTTPResponse, source: Source, part: Path, hav
         _forget(part)
         raise _Cut("the server sends another part than the one asked for")
     length = response.headers.get("Content-Length")
-    total = None if length is None else int(length) + (have if resumed else 0)
+    total = int(length) + (have if resumed else 0) if length and length.isdecimal() else None
     tag = response.headers.get("ETag") or ""
     with part.open("ab" if resumed else "wb") as file:
         _tag_of(part).write_text("" if tag.startswith("W/") else tag, encoding="ascii", errors="ignore")

@@ -46,7 +46,7 @@ class FeatureReader(ClipReader):
         """
         kept = None if self.cache is None else self.cache.get(index)
         if kept is None:
-            raise DataError(f"features of {self.clips[index].path} are not kept; delete {self.cache} and start again.")
+            raise DataError(f"features of {self.clips[index].path} are not kept; keep them before a loader is used.")
         return kept
 
 

@@ -82,9 +82,13 @@ class Hollywood2(VideoDataModule):
         """Give every clip its row of labels."""
         return {**super().on_before_batch_transfer(batch, dataloader_idx), "label": self.shown[batch["index"]]}
 
+    def classes_of(self, index: int) -> tuple[str, ...]:
+        """The actions that clip `index` shows."""
+        return tuple(self.classes[k] for k in self.shown[index].nonzero()[:, 0].tolist())
+
     def label_of(self, index: int) -> str:
         """The actions that clip `index` shows."""
-        return " ".join(self.classes[k] for k in self.shown[index].nonzero()[:, 0].tolist())
+        return " ".join(self.classes_of(index))
 
     def _listed(self, action: str) -> dict[str, int]:
         """Name of every clip -> whether it shows the action, from lines such as `actioncliptrain00001  -1`."""

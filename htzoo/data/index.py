@@ -59,6 +59,16 @@ def write_index(folder: str | os.PathLike[str], entries: Iterable[Entry]) -> Non
         writer.writerows(astuple(entry) for entry in sorted(entries, key=lambda entry: entry.path))
 
 
+def has_index(folder: str | os.PathLike[str]) -> bool:
+    """Whether `folder` is a prepared data set; a folder of videos may have an `index.csv` of another kind."""
+    try:
+        with (Path(folder) / INDEX).open(encoding="utf-8", errors="surrogateescape") as file:
+            columns = file.readline().strip().split(",")
+    except OSError:
+        return False
+    return not {"source", "source_sha256"}.isdisjoint(columns)
+
+
 def read_index(folder: str | os.PathLike[str]) -> list[Entry]:
     """Read `index.csv` of the data set in `folder`.
 

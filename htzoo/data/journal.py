@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from htzoo.data.errors import VideoError
 from htzoo.data.index import Entry
+from htzoo.data.sealing import check_seal
 
 
 class Journal:
@@ -36,7 +38,7 @@ class Journal:
         if record["entry"] is None:
             return str(record["reason"])
         entry = Entry(**record["entry"])
-        return entry if (folder / entry.path).is_file() else None
+        return entry if _is_whole(folder / entry.path) else None
 
     def add(self, source: str, digest: str, result: Entry | str) -> None:
         """Note what came of a clip."""
@@ -50,3 +52,11 @@ class Journal:
         }
         with self._lock, self.path.open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(record) + "\n")  # after a line cut short, on a line of its own
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether the clip is there; after a loss of power it may be, without all its bytes."""
+    try:
+        return file.is_file() and check_seal(file)
+    except VideoError:
+        return False

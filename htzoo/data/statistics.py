@@ -3,10 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from htzoo.data.catalog import DATASETS, find_dataset
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
+from htzoo.data.hollywood2 import Hollywood2
 from htzoo.data.index import INDEX, read_index
 
 PARTS = ("train", "val", "test", "unused")
@@ -18,7 +20,7 @@ class Statistics:
 
     Attributes:
         rule: The split in words.
-        counts: Class -> part -> clips; the parts are train, val, test and unused.
+        counts: Class -> part -> clips that show it; the parts are train, val, test and unused.
         groups: Part -> groups of clips.
         shared: Groups that have both training and test clips.
         lengths: Frames of each clip, in the order of the clips.
@@ -34,8 +36,8 @@ class Statistics:
 def describe(data: VideoDataModule) -> Statistics:
     """Count clips, groups and frames of a data module that is set up."""
     parts: list[str] = [part or "unused" for part in data.parts]
-    counted = Counter(zip((clip.label for clip in data.clips), parts, strict=True))
-    counts = {name: {part: counted[label, part] for part in PARTS} for label, name in enumerate(data.classes)}
+    counted = Counter((name, part) for index, part in enumerate(parts) for name in _classes_of(data, index))
+    counts = {name: {part: counted[name, part] for part in PARTS} for name in data.classes}
     members = {
         part: {clip.group or clip.name for clip, of_clip in zip(data.clips, parts, strict=True) if of_clip == part}
         for part in PARTS
@@ -47,6 +49,11 @@ def describe(data: VideoDataModule) -> Statistics:
         shared=len(members["test"] & (members["train"] | members["val"])),
         lengths=tuple(clip.frames for clip in data.clips),
     )
+
+
+def _classes_of(data: VideoDataModule, index: int) -> tuple[str, ...]:
+    """What a clip shows, of several classes in Hollywood2."""
+    return data.classes_of(index) if isinstance(data, Hollywood2) else (data.label_of(index),)
 
 
 def list_datasets(root: Path) -> list[dict[str, object]]:
@@ -90,7 +97,10 @@ def _size(folder: Path) -> int:
     """Bytes on the disk of all files of a folder; a cache that is not full takes less than its length."""
     total = 0
     for path in folder.rglob("*"):
-        status = path.lstat()
-        if path.is_file() and not path.is_symlink():
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            continue  # a set that is being prepared
+        if S_ISREG(status.st_mode):
             total += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
     return total

@@ -12,14 +12,13 @@ from typing import Any
 from htzoo.cores import available_cores
 from htzoo.data.clips import Clip
 from htzoo.data.datamodule import VideoDataModule
+from htzoo.data.decoding import VIDEO_SUFFIXES
 from htzoo.data.errors import DataError
-from htzoo.data.index import INDEX, read_index
+from htzoo.data.index import has_index, read_index
 from htzoo.data.reading import count_frames
 from htzoo.data.source import ClipLabel
 from htzoo.data.splits import Folds, Part
 from htzoo.files import replacing
-
-EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv")
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class VideoFolder(VideoDataModule):
         """
         self._folder = Path(folder) if folder else Path(root) / self.dataset_name
         self.dataset_name = self._folder.resolve().name
-        self._prepared = table is None and (self._folder / INDEX).is_file()
+        self._prepared = table is None and has_index(self._folder)
         self._rows = [] if self._prepared else _rows(self._folder, table)
         labels = (
             {entry.label for entry in read_index(self._folder)} if self._prepared else {row.label for row in self._rows}
@@ -78,7 +77,7 @@ class VideoFolder(VideoDataModule):
     @classmethod
     def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
         """`<class>/<file>` or `<class>/<group>/<file>`."""
-        if path.suffix.lower() not in EXTENSIONS or len(path.parts) < 2:
+        if path.suffix.lower() not in VIDEO_SUFFIXES or len(path.parts) < 2:
             return None
         return ClipLabel(path.parts[0], path.parts[1] if len(path.parts) > 2 else "")
 
@@ -153,7 +152,7 @@ def _rows(folder: Path, table: str | None) -> list[_Row]:
         raise DataError(f"folder is {str(folder)!r}, which is no folder; give the one that has the videos.")
     rows = _rows_of_folder(folder) if table is None else _rows_of_table(Path(table))
     if not rows:
-        where = table or f"{folder} (looked for <class>/<file> ending in {', '.join(EXTENSIONS)})"
+        where = table or f"{folder} (looked for <class>/<file> ending in {', '.join(sorted(VIDEO_SUFFIXES))})"
         raise DataError(f"there are no videos in {where}.")
     return sorted(rows, key=lambda row: row.path)
 
