@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,25 +68,26 @@ def run(words: Sequence[str]) -> None:
     from htzoo.hub.classifier import PublishedClassifier
     from htzoo.hub.opening import open_classifier
 
-    def label(model: PublishedClassifier, path: Path) -> list[Labelled]:
-        if given.window is None:
-            return [Labelled(str(path), labels=tuple(model.classify(path, given.top)))]
-        windows = model.classify_windows(path, given.window, given.stride, given.top)
-        return [Labelled(str(path), window.start, window.end, tuple(window.labels)) for window in windows]
+    def label(model: PublishedClassifier, path: Path) -> Iterator[Labelled]:
+        try:
+            if given.window is None:
+                yield Labelled(str(path), labels=tuple(model.classify(path, given.top)))
+                return
+            for window in model.classify_windows(path, given.window, given.stride, given.top):
+                yield Labelled(str(path), window.start, window.end, tuple(window.labels))
+        except (VideoError, OSError) as error:  # the windows before it are kept
+            yield Labelled(str(path), error=str(error))
 
     paths = _videos(given.videos)
     model = open_classifier(given.model, **hub_options(given))
     found: list[Labelled] = []
     bar = tqdm(paths, unit="video", leave=False, disable=None if len(paths) > 1 else True)
     for path in bar:
-        try:
-            new = label(model, path)
-        except (VideoError, OSError) as error:
-            new = [Labelled(str(path), error=str(error))]
-        found += new
-        if not given.json:
-            with bar.external_write_mode():
-                _print(new)
+        for new in label(model, path):
+            found.append(new)
+            if not given.json:
+                with bar.external_write_mode():
+                    _print(new)
     if given.json:
         print(json.dumps({"model": given.model, "clips": [_plain(clip) for clip in found]}, ensure_ascii=False))
     if given.csv is not None:
@@ -115,14 +116,13 @@ def _videos(names: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _print(clips: Sequence[Labelled]) -> None:
-    for clip in clips:
-        if clip.error is not None:
-            print(f"{clip.path}: {clip.error}", file=sys.stderr)
-            continue
-        when = "" if clip.start is None else f"  {_clock(clip.start)}-{_clock(clip.end or 0)}"
-        text = "  ".join(f"{label} {probability:.3f}" for label, probability in clip.labels)
-        print(f"{clip.path}{when}  {text}", flush=True)
+def _print(clip: Labelled) -> None:
+    if clip.error is not None:
+        print(f"{clip.path}: {clip.error}", file=sys.stderr)
+        return
+    when = "" if clip.start is None else f"  {_clock(clip.start)}-{_clock(clip.end or 0)}"
+    text = "  ".join(f"{label} {probability:.3f}" for label, probability in clip.labels)
+    print(f"{clip.path}{when}  {text}", flush=True)
 
 
 def _clock(seconds: float) -> str:

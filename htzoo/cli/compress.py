@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,8 @@ def run(words: Sequence[str]) -> None:
         small.save_pretrained(given.output)
     _report(rows, before, after, given.json, given.output)
     if given.fine_tune is not None:
-        _fine_tune(given.fine_tune, training, formats, given.output)
+        with redirect_stdout(sys.stderr) if given.json else nullcontext():  # the one document is printed already
+            _fine_tune(given.fine_tune, training, formats, given.output)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -77,7 +77,14 @@ def read_layer(path: Path, prefix: str | None = None) -> nn.RNNBase:
     start = f"{prefix}." if prefix else ""
     own = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
     own = {key: value for key, value in own.items() if key.startswith(("weight_", "bias_")) and "." not in key}
-    return _layer(path, own)
+    for key, value in own.items():
+        if not isinstance(value, Tensor) or not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{path}: {key} is no tensor of finite numbers: give a layer whose training went well")
+    try:
+        return _layer(path, own)
+    except (KeyError, RuntimeError) as error:  # a weight that is missing, or of another shape
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: layer {prefix!r} is no whole RNN, GRU or LSTM ({reason})") from error
 
 
 def _layer(path: Path, state: dict[str, Tensor]) -> nn.RNNBase:

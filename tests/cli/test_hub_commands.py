@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -173,11 +174,12 @@ def test_compress_a_model_and_fine_tune_it(
     assert torch.equal(new.classifier.weight, old.classifier.weight)
     assert new.config.result is None  # what the large model reached says nothing of this one
     tuned = htzoo_command(
-        *words, "-o", "tuned", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
+        *words, "-o", "tuned", "--json", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
         "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--model.init_args.optimizer.init_args.lr=1e-9",
         folder=tmp_path,
     )  # fmt: skip
-    assert "tuned: fine-tuned, test accuracy" in tuned.stdout
+    assert json.loads(tuned.stdout)["folder"] == "tuned"
+    assert "tuned: fine-tuned, test accuracy" in tuned.stderr
     trained = from_pretrained(tmp_path / "tuned")
     assert trained.config.result is not None
     assert torch.allclose(trained.classifier.weight, new.classifier.weight, atol=1e-6)  # it did start from there
@@ -214,6 +216,29 @@ def test_compress_within_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([*words, "-o", str(tmp_path / "joint"), "--json"]) == 0
     (joint,) = json.loads(capsys.readouterr().out)["weights"]
     assert joint["name"] == "weight_l0" and joint["after"] <= 1500
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state["weight_hh_l0"].fill_(torch.nan), "weight_hh_l0 is no tensor of finite numbers"),
+        (lambda state: state.pop("weight_hh_l0"), "is no whole RNN, GRU or LSTM"),
+        (lambda state: state.update(bias_hh_l0=torch.zeros(3)), "is no whole RNN, GRU or LSTM"),
+    ],
+    ids=["nan", "missing", "shape"],
+)
+def test_damaged_state_dict(
+    change: Callable[[dict[str, torch.Tensor]], object], message: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    state = torch.nn.LSTM(8, 8).state_dict()
+    change(state)
+    torch.save(dict(state), tmp_path / "lstm.pt")
+    words = ["compress", str(tmp_path / "lstm.pt"), "--to", "tt", "--budget", "2x", "-o", str(tmp_path / "small")]
+    assert main(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "small").exists()
 
 
 def test_several_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
