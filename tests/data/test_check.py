@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from htzoo.cli.main import main
-from htzoo.data import DataError, count_frames, read_frames, write_video
+from htzoo.data import DataError, VideoError, count_frames, read_frames, write_video
 from htzoo.data.check import check_clips
 from htzoo.data.prepare import prepare
 
@@ -126,3 +126,16 @@ def test_no_file_stays_open(video_of: Callable[[str], Path], tmp_path: Path) -> 
             with pytest.raises(RuntimeError):
                 call(tmp_path / "bad.avi")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_table_of_another_program(tmp_path: Path) -> None:
+    """A folder of videos may have an index.csv that is not ours: it is looked at like any other folder."""
+    encode(tmp_path / "a.mpg", numbered(5), "mpeg1video", "mpeg")
+    (tmp_path / "index.csv").write_text("file,label\na.mpg,run\n")
+    assert check_clips(tmp_path).clips == 1
+
+
+def test_a_webm_cut_in_its_first_line(tmp_path: Path) -> None:
+    (tmp_path / "cut.webm").write_bytes(b"\x1a\x45\xdf\xa3\x84abcd\x18\x53\x80\x67")
+    with pytest.raises(VideoError, match=r"cut\.webm is not a readable video"):
+        count_frames(tmp_path / "cut.webm")
