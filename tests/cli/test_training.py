@@ -10,7 +10,7 @@ import torch
 import yaml
 
 import htzoo
-from htzoo.configs import config_names, find_config
+from htzoo.configs import find_config
 from tests.cli.command import ROOT, htzoo_command
 
 SMALL = [
@@ -258,19 +258,11 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert htzoo_command("--version", folder=tmp_path).stdout == f"htzoo {htzoo.__version__}\n"
 
 
-@pytest.mark.parametrize("name", config_names())
-def test_every_config_prints_and_comes_back(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["moving_digits_ht", "ucf11_cnn_tr"])
+def test_config_prints_and_comes_back(name: str, tmp_path: Path) -> None:
     printed = htzoo_command("fit", "--config", name, "--print_config", folder=tmp_path).stdout
     (tmp_path / "again.yaml").write_text(printed)
     assert htzoo_command("fit", "--config", "again.yaml", "--print_config", folder=tmp_path).stdout == printed
-
-
-@pytest.mark.parametrize("name", config_names())
-def test_every_config_trains_one_step(name: str, few_root: Path, tmp_path: Path) -> None:
-    flags = ["--data=tests.data.helpers.FewDigits", f"--data.root={few_root}", "--data.batch_size=2"]
-    result = htzoo_command("fit", "--config", name, *flags, "--trainer.fast_dev_run=1", folder=tmp_path)
-    assert f"{name}: test accuracy" in result.stdout
-    assert not list(tmp_path.iterdir())
 
 
 def test_names_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,9 +68,9 @@ def test_models(capsys: pytest.CaptureFixture[str]) -> None:
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[:2] == ["name", "data"]
     assert [row.split()[:5] for row in rows] == [
-        ["fir_ht", "FIRAction", "LSTM", "HT", "2,624"],
+        ["fir_ht", "FIRAction", "LSTM", "HT", "835"],
         ["fir_lstm", "FIRAction", "LSTM", "dense", "196,608"],
-        ["fir_tt", "FIRAction", "LSTM", "TT", "1,920"],
+        ["fir_tt", "FIRAction", "LSTM", "TT", "736"],
     ]
     assert main(["models", "ytc_tt*", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from htzoo.cli.main import main
 from htzoo.cli.training import TrainingCLI
 from htzoo.configs import config_names, load_config
+from htzoo.data import MovingDigits
 from htzoo.data.catalog import DATASETS
 from tests.configs.layouts import make_layout
 
@@ -65,6 +66,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small CNNs, and large recurrent weights that are not made orthogonal: either takes seconds a configuration."""
     monkeypatch.setattr(timm, "create_model", lambda name, **_: TinyCNN(name))
     monkeypatch.setattr(nn.init, "orthogonal_", lambda tensor, **_: tensor.normal_(0, 0.02))
+    monkeypatch.setattr(MovingDigits, "_clips_per_group", 1)
 
 
 def words_of(name: str, root: Path) -> list[str]:
@@ -76,6 +78,8 @@ def words_of(name: str, root: Path) -> list[str]:
         words += ["--model.backbone_weights", "null", "--model.feature_cache", "false", "--data.size", "[24, 32]"]
     elif model.get("input_format") is None:
         words += ["--data.size", "[12, 16]"]  # a dense weight fits frames of any size
+    if data.get("motion"):
+        words += ["--data.frames", "4"]
     if data.get("folds") is None and load_config(name)["data"]["class_path"] == "UCF11":
         words += ["--data.folds", "5"]
     return words

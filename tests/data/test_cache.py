@@ -29,14 +29,14 @@ def test_workers_and_cache_change_nothing(few_root: Path, tmp_path: Path) -> Non
 
 
 def test_cached_frames_need_no_file(few_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = digits(few_root, size=(10, 14), cache=True, frame_order="shuffled")
+    module = digits(few_root, size=(10, 22), cache=True, frame_order="shuffled")
     reader = module._dataset("val").reader
     assert reader.cache is not None and not reader.cache.is_full([200])
     first = batches(module, "val")
     monkeypatch.setattr("htzoo.data.clips.read_frames", None)
     for again, before in zip(batches(module, "val"), first, strict=True):
         assert torch.equal(again["video"], before["video"])
-    forward = digits(few_root, size=(10, 14), cache=True)  # the same cache, in another order
+    forward = digits(few_root, size=(10, 22), cache=True)  # the same cache, in another order
     item, shuffled = forward._dataset("val")[0], module._dataset("val")[0]
     order = ordered(8, "shuffled", 0, item["index"])
     assert torch.equal(item["video"][order], shuffled["video"])
