@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from htzoo.nn.recurrence import Cell, Partial, State
-from htzoo.nn.recurrent import Recurrent
+from htzoo.nn.recurrent import OneState
 
 aten = torch.ops.aten
 
@@ -36,7 +35,7 @@ class _GRUCell(Cell):
         return torch.cat((d_r, d_z, d_n), -1), torch.cat((d_r, d_z, d_n * r), -1), (d_h * z,)
 
 
-class GRU(Recurrent):
+class GRU(OneState):
     """Drop-in for :class:`torch.nn.GRU` whose weights are tensor networks; the arguments are :class:`Recurrent`'s.
 
     The gates are reset, update and new. The reset gate acts on the new gate's hidden part with its bias, which is why
@@ -52,24 +51,6 @@ class GRU(Recurrent):
     def _hidden_bias(self, suffix: str) -> Tensor | None:
         bias: Tensor | None = getattr(self, f"bias_hn_{suffix}")
         return None if bias is None else nn.functional.pad(bias, (2 * self.hidden_size, 0))
-
-    def forward(
-        self, x: Tensor | PackedSequence, state: Tensor | None = None
-    ) -> tuple[Tensor | PackedSequence, Tensor]:
-        """Run the sequence.
-
-        Args:
-            x: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or packed.
-            state: h_0 of shape (layers * directions, batch, hidden_size) or without batch; zeros when None.
-
-        Returns:
-            The outputs of the last layer, like ``x`` with directions * hidden_size features, and h_n.
-
-        Raises:
-            ValueError: ``x`` or ``state`` has the wrong shape or type.
-        """
-        output, (h_n,) = self._run(x, None if state is None else (state,))
-        return output, h_n
 
     def to_dense(self) -> nn.GRU:
         """A :class:`torch.nn.GRU` with the rebuilt weights, which gives equal outputs."""

@@ -206,3 +206,25 @@ class Recurrent(nn.Module):
                     torch.zeros_like(dense.get_parameter(f"bias_hh_{suffix}")) if hidden_bias is None else hidden_bias
                 )
         return dense.train(self.training)
+
+
+class OneState(Recurrent):
+    """Layers whose state is the hidden state alone."""
+
+    def forward(
+        self, x: Tensor | PackedSequence, state: Tensor | None = None
+    ) -> tuple[Tensor | PackedSequence, Tensor]:
+        """Run the sequence.
+
+        Args:
+            x: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or packed.
+            state: h_0 of shape (layers * directions, batch, hidden_size) or without batch; zeros when None.
+
+        Returns:
+            The outputs of the last layer, like ``x`` with directions * hidden_size features, and h_n.
+
+        Raises:
+            ValueError: ``x`` or ``state`` has the wrong shape or type.
+        """
+        output, (h_n,) = self._run(x, None if state is None else (state,))
+        return output, h_n

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from htzoo.formats import Format
 from htzoo.nn.recurrence import Cell, Partial, State
-from htzoo.nn.recurrent import Recurrent
+from htzoo.nn.recurrent import OneState
 
 aten = torch.ops.aten
 
@@ -39,7 +38,7 @@ class _ReLUCell(_TanhCell):
 _CELLS: dict[str, Cell] = {"tanh": _TanhCell(), "relu": _ReLUCell()}
 
 
-class RNN(Recurrent):
+class RNN(OneState):
     """Drop-in for :class:`torch.nn.RNN` whose weights are tensor networks.
 
     Args:
@@ -98,24 +97,6 @@ class RNN(Recurrent):
             device=device,
             dtype=dtype,
         )
-
-    def forward(
-        self, x: Tensor | PackedSequence, state: Tensor | None = None
-    ) -> tuple[Tensor | PackedSequence, Tensor]:
-        """Run the sequence.
-
-        Args:
-            x: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or packed.
-            state: h_0 of shape (layers * directions, batch, hidden_size) or without batch; zeros when None.
-
-        Returns:
-            The outputs of the last layer, like ``x`` with directions * hidden_size features, and h_n.
-
-        Raises:
-            ValueError: ``x`` or ``state`` has the wrong shape or type.
-        """
-        output, (h_n,) = self._run(x, None if state is None else (state,))
-        return output, h_n
 
     def to_dense(self) -> nn.RNN:
         """A :class:`torch.nn.RNN` with the rebuilt weights, which gives equal outputs."""

@@ -76,7 +76,8 @@ def test_shapes_fit_the_settings(name: str) -> None:
         for key, chosen in formats.items():
             columns = {"input_format": setting.input_size, "hidden_format": setting.hidden_size}
             columns["joint_format"] = setting.input_size + setting.hidden_size
-            chosen.network(columns[key], setting.hidden_size, 4)
+            network = chosen.network(columns[key], setting.hidden_size, 4)  # an error where they do not fit
+            assert (network.in_features, network.out_features) == (columns[key], 4 * setting.hidden_size)
 
 
 def test_published_counts() -> None:
