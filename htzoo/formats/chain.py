@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from htzoo.formats.matmul import add_matmul, matmul
 from htzoo.formats.merge import Edges, PairwiseOrder, contract, merge_order
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, Machine, Product, plan
@@ -171,7 +172,7 @@ class Chain:
         gradients = []
         for k in reversed(range(len(self.links))):
             link, matrix = self.links[k], matrices[k]
-            gradients.append(_matrix_gradient(link, matrix, entered[k], y, totals[k]))
+            gradients.append(_matrix_gradient(link, entered[k], y, totals[k]))
             if k or input_gradient:
                 y = _multiply_back(link, matrix, y, rows)
         return y.reshape(rows, -1), gradients[::-1]
@@ -256,11 +257,11 @@ def _enter(link: Link, x: Tensor, rows: int) -> Tensor:
 
 def _multiply(link: Link, matrix: Tensor, x: Tensor) -> Tensor:
     if link.after == 1:
-        return x @ matrix
+        return matmul(x, matrix)
     return torch.bmm(matrix.expand(x.shape[0], link.outer, link.inner), x)
 
 
-def _matrix_gradient(link: Link, matrix: Tensor, x: Tensor, y: Tensor, total: Tensor | None) -> Tensor:
+def _matrix_gradient(link: Link, x: Tensor, y: Tensor, total: Tensor | None) -> Tensor:
     """The gradient of a link's matrix, from what came into the link and the gradient of what it gave."""
     if link.after > 1:
         y = y.reshape(-1, link.outer, link.after)
@@ -270,15 +271,14 @@ def _matrix_gradient(link: Link, matrix: Tensor, x: Tensor, y: Tensor, total: Te
             gradient = torch.einsum("noa,nia->oi", y, x)
         return gradient if total is None else total.add_(gradient)
     y = y.reshape(-1, link.outer)
-    if matrix.stride(0) == 1:  # stored transposed, as is a dense weight: so must be its gradient
-        return (y.T @ x).T if total is None else total.T.addmm_(y.T, x).T
-    return x.T @ y if total is None else total.addmm_(x.T, y)
+    # A dense weight is stored transposed, and so must be its gradient; to the others it makes no difference.
+    return matmul(y.T, x).T if total is None else add_matmul(total.T, y.T, x).T
 
 
 def _multiply_back(link: Link, matrix: Tensor, y: Tensor, rows: int) -> Tensor:
     """The gradient of what came into ``link``, from the gradient of what it gave."""
     if link.after == 1:
-        y = y.reshape(-1, link.outer) @ matrix.T
+        y = matmul(y.reshape(-1, link.outer), matrix.T)
     else:
         y = y.reshape(-1, link.outer, link.after)
         y = torch.bmm(matrix.T.expand(y.shape[0], link.inner, link.outer), y)
