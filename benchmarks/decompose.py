@@ -1,43 +1,52 @@
 """Decomposition against tensorly: relative error and time of TT, Tucker and CP on one matrix.
 
     pip install tensorly
-    OMP_NUM_THREADS=1 python benchmarks/decompose.py [--in-modes 10 12 12 10] [--out-modes 4 4 4 4] [--repeat 3]
+    python benchmarks/decompose.py [--threads 1] [--in-modes 10 12 12 10] [--out-modes 4 4 4 4] [--json FILE]
 
 The matrix is a sum of 40 rank-one tensors that become smaller and smaller, and a tenth of noise: no rank is enough.
 tensorly decomposes the tensor whose axis k is the pair of modes k (TT) or one mode (Tucker, CP), which is what our
 networks stand for. Both work in float64. The sweeps are as many for both; ours of CP begin with ten of each of a few
-starts. The table goes to standard output: median time in seconds, and error.
+starts. The table has the medians of time and error.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
-import time
 from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
 
-import tensorly
 import torch
-from tensorly.decomposition import parafac, tensor_train, tucker
 from torch import Tensor
 
+from htzoo.files import replacing
 from htzoo.formats import TensorTrain
 from htzoo.formats.decompose import from_dense
 from htzoo.formats.merge import to_dense
 from htzoo.formats.network import Core, Network
+from htzoo.report.machine import describe_machine, machine_line
 
 RANK, SWEEPS, TERMS = 8, 30, 40
 IN_MODES, OUT_MODES = (10, 12, 12, 10), (4, 4, 4, 4)
 
 
-def main(words: list[str]) -> int:
-    """Print the table."""
+def main() -> int:
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--in-modes", type=int, nargs=4, default=IN_MODES)
     parser.add_argument("--out-modes", type=int, nargs=4, default=OUT_MODES)
-    parser.add_argument("--repeat", type=int, default=3)
-    given = parser.parse_args(words)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the results to this file too")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    import tensorly  # only here: benchmarks/page.py, which wants the table, does without it
+    from tensorly.decomposition import parafac, tensor_train, tucker
+
     tensorly.set_backend("pytorch")
     torch.manual_seed(0)
     in_modes, out_modes = tuple(given.in_modes), tuple(given.out_modes)
@@ -88,20 +97,41 @@ def main(words: list[str]) -> int:
             ),
         },
     }
-    print(f"{matrix.shape[0]} x {matrix.shape[1]}, {torch.get_num_threads()} thread(s), torch {torch.__version__},")
-    print(f"tensorly {tensorly.__version__}, median of {given.repeat}\n")
-    print("| method | package | seconds | relative error |\n|---|---|---|---|")
-    for method, packages in methods.items():
-        for package, run in packages.items():
-            seconds, errors = [], []
-            for repeat in range(given.repeat):
-                torch.manual_seed(repeat)
-                start = time.perf_counter()
-                errors.append(run())
-                seconds.append(time.perf_counter() - start)
-            print(f"| {method} | {package} | {statistics.median(seconds):.2f} | {statistics.median(errors):.6f} |")
-            sys.stdout.flush()
+    document = {
+        "command": f"python benchmarks/decompose.py --threads {given.threads} --repeats {given.repeats}",
+        **describe_machine(torch.device("cpu")),
+        "packages": {"tensorly": tensorly.__version__},
+        "matrix": list(matrix.shape),
+        "rows": [
+            {"method": method, "package": package, **_measured(run, given.repeats)}
+            for method, packages in methods.items()
+            for package, run in packages.items()
+        ],
+    }
+    if given.json is not None:
+        with replacing(given.json) as temporary:
+            temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(f"{table(document)}\n\n{machine_line(document)}; tensorly {tensorly.__version__}")
     return 0
+
+
+def table(document: dict[str, Any]) -> str:
+    """What was measured, as Markdown."""
+    lines = ["| method | package | seconds | relative error |", "|---|---|---:|---:|"]
+    for row in document["rows"]:
+        lines.append(f"| {row['method']} | {row['package']} | {row['seconds']:.2f} | {row['error']:.6f} |")
+    return "\n".join(lines)
+
+
+def _measured(run: Callable[[], float], repeats: int) -> dict[str, float]:
+    """Median time, and median error, over as many seeds."""
+    seconds, errors = [], []
+    for repeat in range(repeats):
+        torch.manual_seed(repeat)
+        start = perf_counter()
+        errors.append(run())
+        seconds.append(perf_counter() - start)
+    return {"seconds": statistics.median(seconds), "error": statistics.median(errors)}
 
 
 def _matrix(in_modes: tuple[int, ...], out_modes: tuple[int, ...]) -> Tensor:
@@ -119,4 +149,4 @@ def _matrix(in_modes: tuple[int, ...], out_modes: tuple[int, ...]) -> Tensor:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from decompose import table
 from matplotlib.ticker import FuncFormatter, NullLocator
 from peers import compared
 from PIL import Image
@@ -48,6 +49,8 @@ def main() -> int:
             _draw_scaling(document, DOCS / "scaling.png")
             _shrink(DOCS / "scaling.png")
             part = f"![Cost of a product](scaling.png)\n\n{_source(document)}"
+        elif file.stem == "decompose":
+            part = f"{table(document)}\n\n{_source(document)} {_packages(document)}"
         else:
             part = _tables(document)
             if not file.stem.startswith("peers"):
@@ -71,8 +74,13 @@ def _tables(document: dict[str, Any]) -> str:
         parts += [f"**{heading(result)}**", markdown(result, gpu=document["gpu"] is not None)]
         if "compared" in result:
             parts.append(compared(result))
-    packages = ", ".join(f"{name} {number}" for name, number in document.get("packages", {}).items())
-    return "\n\n".join([*parts, _source(document) + (f" {packages}." if packages else "")])
+    return "\n\n".join([*parts, f"{_source(document)} {_packages(document)}".strip()])
+
+
+def _packages(document: dict[str, Any]) -> str:
+    """The packages that were measured beside ours, as a sentence."""
+    found = ", ".join(f"{name} {number}" for name, number in document.get("packages", {}).items())
+    return f"{found}." if found else ""
 
 
 def _source(document: dict[str, Any]) -> str:
