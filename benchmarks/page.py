@@ -1,9 +1,10 @@
-"""Put what was measured into docs/speed.md, and draw its pictures.
+"""Put what was measured into docs/speed.md and README.md, and draw the pictures.
 
     python benchmarks/page.py
 
-Reads ``benchmarks/results/*.json`` and replaces what stands between ``<!-- NAME -->`` and ``<!-- end NAME -->`` in the
-page, for every NAME that has a file. Nothing on the page between such marks is typed by hand.
+Reads ``benchmarks/results/*.json`` and replaces what stands between ``<!-- NAME -->`` and ``<!-- end NAME -->`` in
+docs/speed.md, for every NAME that has a file, and the short table of README.md (``speed``). Nothing between such marks
+is typed by hand.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from htzoo.report.bench.picture import plot_bench
 from htzoo.report.bench.table import heading, markdown
 from htzoo.report.figures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, new_figure, save_figure, shared_look
 from htzoo.report.machine import machine_line
+from htzoo.report.sheet import SHORT
 
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
@@ -40,32 +42,61 @@ LABELS = {"modes": "modes d", "rank": "rank", "inputs": "input size", "rows": "r
 
 
 def main() -> int:
-    """Fill the page."""
+    """Fill the pages."""
     page = DOCS / "speed.md"
-    text = page.read_text(encoding="utf-8")
-    for file in sorted(RESULTS.glob("*.json")):
-        document = json.loads(file.read_text(encoding="utf-8"))
-        if file.stem == "scaling":
+    documents = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))}
+    for name, document in documents.items():
+        if name == "scaling":
             _draw_scaling(document, DOCS / "scaling.png")
             _shrink(DOCS / "scaling.png")
             part = f"![Cost of a product](scaling.png)\n\n{_source(document)}"
-        elif file.stem == "decompose":
+        elif name == "decompose":
             part = f"{table(document)}\n\n{_source(document)} {_packages(document)}"
         else:
             part = _tables(document)
-            if not file.stem.startswith("peers"):
-                picture = DOCS / f"speed_{file.stem}.png"
+            if not name.startswith("peers"):
+                picture = DOCS / f"speed_{name}.png"
                 plot_bench(document["settings"], picture, machine_line(document))
                 _shrink(picture)
                 part = f"![Training steps]({picture.name})\n\n{part}"
-        marks = re.compile(rf"(<!-- {file.stem} -->\n).*?(<!-- end {file.stem} -->)", re.DOTALL)
-        if not marks.search(text):
-            print(f"{page} has no place for {file.stem}", file=sys.stderr)
-            continue
-        text = marks.sub(lambda match, part=part: f"{match[1]}\n{part}\n\n{match[2]}", text)
-    with replacing(page) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        _fill(page, name, part)
+    _fill(ROOT / "README.md", "speed", _in_short(documents["ucf11"], documents["peers_ucf11"], documents["cnn"]))
     return 0
+
+
+def _fill(page: Path, name: str, part: str) -> None:
+    """Replace what stands between the marks of ``name``."""
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+    text = page.read_text(encoding="utf-8")
+    if not marks.search(text):
+        raise SystemExit(f"{page} has no place for {name}: put <!-- {name} --> and <!-- end {name} --> there")
+    with replacing(page) as temporary:
+        temporary.write_text(marks.sub(lambda match: f"{match[1]}\n{part}\n\n{match[2]}", text), encoding="utf-8")
+
+
+def _in_short(bench: dict[str, Any], peers: dict[str, Any], cnn: dict[str, Any]) -> str:
+    """Every format in one column: how often its step fits into the dense ones and the best other package's."""
+    rows = _compressed(bench)
+    others = {name: f"{ratio:.1f}" for name, (_, _, ratio) in peers["settings"][0]["compared"].items()}
+    lines = {
+        "": [f"{SHORT.get(row['name'], row['name'])} {row['input_parameters']:,}" for row in rows],
+        "---": ["---:"] * len(rows),
+        "times faster than the hand loop": [f"{row['faster_than_loop']:.1f}" for row in rows],
+        "times faster than `nn.LSTM`": [f"{row['faster_than_vendor']:.1f}" for row in rows],
+        "times faster than the best other package": [others.get(row["name"], "none has it") for row in rows],
+    }
+    ratios = [row["faster_than_vendor"] for row in _compressed(cnn) if "dense hidden" not in row["name"]]
+    dense = next(row for row in cnn["settings"][0]["rows"] if row["name"] == "Dense")
+    table = "\n".join(f"| {' | '.join([title, *cells])} |" for title, cells in lines.items())
+    return (
+        f"{table}\n\nWith CNN features (2,048 -> 2,048, 25 frames) a layer whose two weights are compressed is "
+        f"{min(ratios):.0f} to {max(ratios):.0f} times\nfaster than `nn.LSTM`, and the dense one of htzoo "
+        f"{dense['faster_than_vendor']:.1f} times."
+    )
+
+
+def _compressed(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in document["settings"][0]["rows"] if not row["rival"] and row["name"] != "Dense"]
 
 
 def _tables(document: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_SHORT = {
+SHORT = {
     "HierarchicalTucker": "HT",
     "TensorTrain": "TT",
     "TensorRing": "TR",
@@ -22,7 +22,7 @@ _KINDS = {"input_format": "input to hidden", "hidden_format": "hidden to hidden"
 def format_name(design: Mapping[str, Any]) -> str:
     """The formats of a model in a word or two: ``HT``, ``HT + HT`` (hidden weight too), ``joint HT``, ``dense``."""
     given = {key: design[key] for key in _KINDS if design[key] is not None}
-    names = [("joint " if key == "joint_format" else "") + _SHORT[value["name"]] for key, value in given.items()]
+    names = [("joint " if key == "joint_format" else "") + SHORT[value["name"]] for key, value in given.items()]
     return " + ".join(names) if names else "dense"
 
 
