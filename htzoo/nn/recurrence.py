@@ -134,6 +134,46 @@ def _run(
     return outputs, last, steps
 
 
+def _run_back(
+    cell: Cell,
+    steps: list[_Step],
+    batch_sizes: list[int],
+    d_outputs: Tensor,
+    d_last: State,
+    product: Prepared,
+    reverse: bool,
+    *,
+    at_every_step: bool,
+) -> tuple[Tensor, Tensor, State, list[Tensor] | None]:
+    """Gradients of input parts, hidden parts and initial state, and, if made ``at_every_step``, of the matrices."""
+    d_steps = torch.split(d_outputs, batch_sizes)
+    d_x_parts = d_outputs.new_empty(len(d_outputs), cell.gates * d_outputs.shape[1])
+    d_x = torch.split(d_x_parts, batch_sizes)
+    d_h = list(d_x)
+    totals: list[Tensor] | None = None
+    dtype = product.matrices[0].dtype
+
+    def step_back(t: int, d_state: State) -> State:
+        nonlocal totals
+        before, saved, product_saved = steps[t]
+        d_x_part, d_h_part, d_before = cell.step_back(saved, before, (d_state[0] + d_steps[t], *d_state[1:]))
+        d_x[t].copy_(d_x_part)
+        if d_h_part is not d_x_part:
+            d_h[t] = d_h_part
+        d_part = d_h_part.to(dtype)
+        if at_every_step:
+            d_hidden, totals = product.backward(before[0].to(dtype), d_part, product_saved, totals)
+        else:
+            d_hidden = product.backward_to_input(d_part)
+        d_hidden = d_hidden.to(d_h_part.dtype)
+        direct = d_before[0]
+        return (d_hidden if direct is None else d_hidden + direct, *(d for d in d_before[1:] if d is not None))
+
+    d_state = walk(step_back, batch_sizes, d_last, not reverse)
+    same = all(part is own for part, own in zip(d_h, d_x))
+    return d_x_parts, d_x_parts if same else torch.cat(d_h), d_state, totals
+
+
 class _Recurrence(torch.autograd.Function):
     """The steps without autograd's bookkeeping, and their backward.
 
@@ -166,41 +206,18 @@ class _Recurrence(torch.autograd.Function):
                 # run again under autograd: slower, but right for every order.
                 return _differentiable(ctx, inputs, (d_outputs, *d_last))
             steps = [_Step(*(tuple(islice(tensors, n)) for n in counts)) for counts in ctx.counts]
-            d_steps = torch.split(d_outputs, batch_sizes)
-            d_x_parts = torch.empty_like(x_parts)
-            d_x = torch.split(d_x_parts, batch_sizes)
-            d_h = list(d_x)
-            totals: list[Tensor] | None = None
-            dtype = product.matrices[0].dtype
-            wanted = any(ctx.needs_input_grad[3 + cell.states :])
             # A single large matrix gets its gradient from one product over all steps, the small ones of a chain a part
             # at every step, while all that they need is in the cache.
+            wanted = any(ctx.needs_input_grad[3 + cell.states :])
             gathered = wanted and len(chain.links) == 1
-
-            def step_back(t: int, d_state: State) -> State:
-                nonlocal totals
-                before, saved, product_saved = steps[t]
-                d_x_part, d_h_part, d_before = cell.step_back(saved, before, (d_state[0] + d_steps[t], *d_state[1:]))
-                d_x[t].copy_(d_x_part)
-                if d_h_part is not d_x_part:
-                    d_h[t] = d_h_part
-                d_part = d_h_part.to(dtype)
-                if gathered or not wanted:
-                    d_hidden = product.backward_to_input(d_part)
-                else:
-                    d_hidden, totals = product.backward(before[0].to(dtype), d_part, product_saved, totals)
-                d_hidden = d_hidden.to(d_h_part.dtype)
-                direct = d_before[0]
-                return (d_hidden if direct is None else d_hidden + direct, *(d for d in d_before[1:] if d is not None))
-
-            d_state = walk(step_back, batch_sizes, d_last, not reverse)
-            d_h_parts = d_x_parts
-            if any(part is not own for part, own in zip(d_h, d_x)) and (gathered or bias is not None):
-                d_h_parts = torch.cat(d_h)
+            d_x_parts, d_h_parts, d_state, totals = _run_back(
+                cell, steps, batch_sizes, d_outputs, d_last, product, reverse, at_every_step=wanted and not gathered
+            )
             d_bias = None if bias is None else d_h_parts.sum(0)
             d_matrices: Sequence[Tensor | None] = totals or [None] * len(product.matrices)
             if gathered:
                 hidden = torch.cat([step.before[0] for step in steps])
+                dtype = product.matrices[0].dtype
                 d_matrices = product.backward_to_matrices(hidden.to(dtype), d_h_parts.to(dtype))
             return None, d_x_parts, d_bias, *d_state, *d_matrices
 
