@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,9 +16,19 @@ import pytest
 from torch.utils.data import DataLoader
 
 from benchmarks.damage import DAMAGE, frames_of
-from htzoo.data import Clip, FrameSampler, VideoError, VideoFolder, write_video
+from htzoo.data import (
+    Clip,
+    ClipDataset,
+    FrameSampler,
+    VideoError,
+    VideoFolder,
+    collate_clips,
+    read_frames,
+    uniform_indices,
+    write_video,
+)
 from htzoo.data.check import check_clips
-from htzoo.data.clips import ClipReader, Item
+from htzoo.data.clips import ClipReader
 from htzoo.data.index import Entry, write_index
 from htzoo.data.prepare import prepare
 
@@ -100,19 +111,17 @@ def test_originals(sound: bytes, tmp_path: Path) -> None:
 
     names = sorted(done)
     clips = tuple(Clip(folder / name, 0, "", COUNT) for name in names)  # counted before they were damaged
-    reader = ClipReader(clips, FrameSampler(frames=6))
-    right = {path: ClipReader((Clip(path, 0, "", COUNT),), FrameSampler(frames=6)).read(0) for path in whole.values()}
-    for index, name in enumerate(names):
-        try:
-            frames = reader.read(index)
-        except VideoError as error:
-            assert name in str(error) and "\n" not in str(error)
+    data = ClipDataset(ClipReader(clips, FrameSampler(frames=6)), range(len(clips)))
+    right = {path: read_frames(path, uniform_indices(COUNT, 6)) for path in whole.values()}
+    for name, answer in zip(names, answers(DataLoader(data, collate_fn=collate_clips)), strict=True):
+        if isinstance(answer, VideoError):
+            assert name in str(answer) and "\n" not in str(answer)
         else:
-            assert name in unseen or np.array_equal(frames, right[whole[name]])
+            assert name in unseen or np.array_equal(answer["video"][0].movedim(1, -1), right[whole[name]])
 
 
-def items(loader: DataLoader[Item]) -> Iterator[Item | VideoError]:
-    """What a loader gives, one clip at a time, errors too."""
+def answers(loader: DataLoader[Any]) -> Iterator[Any]:
+    """What a loader gives, one clip after the other, errors too."""
     clips = iter(loader)
     while True:
         try:
@@ -146,7 +155,7 @@ def test_prepared_clips(sound: bytes, tmp_path: Path) -> None:
     data.setup()
     named = set()
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
-        for item in items(loader):
-            assert isinstance(item, VideoError) and "\n" not in str(item)
-            named.add(str(item).split(" ", 1)[0])
+        for answer in answers(loader):
+            assert isinstance(answer, VideoError) and "\n" not in str(answer)
+            named.add(str(answer).split(" ", 1)[0])
     assert named == {str(folder / entry.path) for entry in entries}
