@@ -83,7 +83,7 @@ def check_clips(folder: Path, min_frames: int = MIN_FRAMES) -> Report:
     seen: dict[str, _Seen] = {}
     with ThreadPoolExecutor(available_cores()) as pool:
         try:
-            found = pool.map(lambda path: _look(folder, path), paths)
+            found = pool.map(lambda path: _look(folder, path, entries is not None), paths)
             for path, result in zip(paths, tqdm(found, total=len(paths), desc="checking clips", unit="clip")):
                 if isinstance(result, Problem):
                     problems.append(result)
@@ -104,7 +104,7 @@ def _videos(folder: Path) -> Iterator[str]:
                 yield (Path(place) / name).relative_to(folder).as_posix()
 
 
-def _look(folder: Path, path: str) -> _Seen | Problem:
+def _look(folder: Path, path: str, prepared: bool) -> _Seen | Problem:
     file = folder / path
     if not file.exists():
         return Problem(path, "missing", "is in the index but not there.")
@@ -112,7 +112,7 @@ def _look(folder: Path, path: str) -> _Seen | Problem:
         if file.is_file() and file.stat().st_size == 0:
             return Problem(path, "empty", "has no byte.")
         existing(file)
-        check_seal(file)
+        check_seal(file, required=prepared)
         digest, count = sha256(), 0
         for frame in decode(file):
             digest.update(frame.to_ndarray(format="gray").tobytes())

@@ -87,8 +87,8 @@ class ClipReader:
         clip = self.clips[index]
         if self.cache is not None and (kept := self.cache.get(index)) is not None:
             return kept
-        frames = read_frames(clip.path, self.sampler.candidates(clip.frames, clip.name), self.size)
-        frames = self.sampler.pictures(frames)
+        candidates = self.sampler.candidates(clip.frames, clip.name)
+        frames = self.sampler.pictures(read_frames(clip.path, candidates, self.size, prepared=bool(clip.digest)))
         if self.cache is not None:
             self.cache.put(index, frames)
         return frames

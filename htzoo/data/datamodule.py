@@ -10,12 +10,12 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
-from htzoo.cores import available_cores
 from htzoo.data.cache import FrameCache, open_cache
 from htzoo.data.clips import Clip, ClipDataset, ClipReader, Item, collate_clips
 from htzoo.data.errors import DataError
 from htzoo.data.features import FeatureDataset, FeatureReader, collate_features
 from htzoo.data.index import INDEX, read_index
+from htzoo.data.loader import ClipLoader, usual_workers
 from htzoo.data.reading import Frames
 from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
 from htzoo.data.source import ClipLabel, Source
@@ -319,8 +319,8 @@ class VideoDataModule(LightningDataModule):
             raise ValueError(
                 f"batch_size is {self.batch_size}, which does not divide over {world} processes; make it a multiple."
             )
-        workers = self._workers(data)
-        return DataLoader(
+        workers = usual_workers(data, world) if self.num_workers is None else self.num_workers
+        return (ClipLoader if self.num_workers is None else DataLoader)(
             data,
             batch_size=self.batch_size // world,
             sampler=sampler,
@@ -330,18 +330,6 @@ class VideoDataModule(LightningDataModule):
             collate_fn=collate_features if isinstance(data, FeatureDataset) else collate_clips,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
         )
-
-    def _workers(self, data: ClipDataset) -> int:
-        """How many processes read; those of a run that fills the cache stay to its end, though they then only copy."""
-        if self.num_workers is not None:
-            return self.num_workers
-        world, _ = self._processes()
-        cores = max(1, available_cores() // world)
-        if data.reader.cache is not None and data.reader.cache.is_full(data.indices):
-            # Nothing is left to decode: a batch of 32 takes 5 ms here, but 13 ms through a worker, of a core that a
-            # small machine needs for training; a large machine has it to spare, and then need not wait the 5 ms.
-            return 2 if cores >= 8 else 0
-        return min(8, cores)
 
     def _processes(self) -> tuple[int, int]:
         """How many processes there are, and which is this one."""

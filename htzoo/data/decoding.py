@@ -5,10 +5,12 @@ What FFmpeg gives when it decodes a file from its start is the truth about it; e
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import av
 
+from htzoo.data.containers import what_is_broken
 from htzoo.data.errors import VideoError
 
 # What files of video are called; a file of another name is no video to the commands that look through folders.
@@ -64,52 +66,73 @@ def open_video(file: Path) -> av.container.InputContainer:
     if not container.streams.video:
         container.close()
         raise VideoError(f"{file} has no video stream; choose a file with pictures.")
-    container.streams.video[0].thread_type = "NONE"  # faster on small frames, and the workers use the cores already
     return container
 
 
 def decode(file: Path) -> Iterator[av.VideoFrame]:
     """Yield every frame in the order shown.
 
-    FFmpeg goes on after most kinds of damage and fills the holes with what was there before; it marks such frames, and
-    here they are an error. What cannot be seen is a flipped bit that gives another legal stream (one in five of MPEG-1
-    and MPEG-4 files with three flipped bits, few of H.264, most of VP9 and Motion JPEG); in AVI and webm a stretch so
-    damaged that the container skips it whole, or an MPEG-1 or MPEG-2 stream cut off where a packet ends: these are
-    shorter videos. Only a checksum finds those.
+    FFmpeg goes on after most kinds of damage and fills the holes with what was there before; all that it, the codec or
+    the container can tell is an error here. What nobody can tell without a checksum is a flipped bit that gives another
+    legal stream (docs/data.md says how many do), and an MPEG stream that ends where a packet does.
 
     Raises:
         VideoError: The file is not a video, is damaged, or ends too early.
     """
-    check_length(file)
     with open_video(file) as container:
-        try:
-            for packet in container.demux(container.streams.video[0]):
-                if packet.is_corrupt:
-                    raise damaged(file, "data is missing")
-                for frame in packet.decode():
-                    if frame.is_corrupt:
-                        raise damaged(file, "a frame has errors")
-                    yield frame
-        except (av.FFmpegError, ValueError) as error:
-            raise damaged(file, reason_of(error)) from error
+        if (broken := what_is_broken(file)) is not None:
+            raise damaged(file, broken)
+        yield from decode_on(file, container)
 
 
-def check_length(file: Path) -> None:
-    """See that an AVI, mkv or webm file is as long as it says, which decoding does not tell.
+def decode_on(file: Path, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+    """Yield the frames from where the container stands, as decoding gives them.
 
     Raises:
-        VideoError: It is shorter.
+        VideoError: The file is damaged.
     """
-    with file.open("rb") as content:
-        head = content.read(4096)
-    end = 0
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        end = int.from_bytes(head[4:8], "little") + 8
-    elif head[:4] == b"\x1a\x45\xdf\xa3" and 3 < (place := head.find(b"\x18\x53\x80\x67") + 4) < len(head):
-        # The length of all that follows; leading zero bits say how many bytes the number has, all ones: not known.
-        bytes_ = 9 - head[place].bit_length()
-        length = int.from_bytes(head[place : place + bytes_], "big") & ((1 << 7 * bytes_) - 1)
-        end = 0 if length == (1 << 7 * bytes_) - 1 else place + bytes_ + length
-    missing = end - file.stat().st_size
-    if missing > 1:  # a last byte of padding may be left out
-        raise damaged(file, f"its last {missing:,} bytes are missing")
+    stream = container.streams.video[0]
+    decoder = _decoder(stream)
+    length_bytes = _length_bytes(stream.codec_context)
+    try:
+        for packet in container.demux(stream):
+            if packet.is_corrupt or (length_bytes and not _is_escaped(bytes(packet), length_bytes)):
+                raise damaged(file, "data is missing or wrong")
+            for frame in decoder.decode(packet if packet.size else None):
+                if frame.is_corrupt:
+                    raise damaged(file, "a frame has errors")
+                yield frame
+    except (av.FFmpegError, ValueError) as error:
+        raise damaged(file, reason_of(error)) from error
+
+
+def _decoder(stream: av.VideoStream) -> av.VideoCodecContext:
+    """A decoder that takes nothing that the standard forbids."""
+    decoder = stream.codec_context
+    if decoder.name == "vp9":
+        with suppress(ValueError):
+            # The decoder of those who made VP9 sees damage that FFmpeg's own does not; frames and speed are the same.
+            decoder = av.VideoCodecContext.create("libvpx-vp9", "r")
+    if not decoder.is_open:
+        decoder.thread_type = "NONE"  # faster on small frames, and the workers use the cores already
+        decoder.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
+    return decoder
+
+
+def _length_bytes(decoder: av.VideoCodecContext) -> int:
+    """Bytes of the number before each piece of a packet, as mp4 and mkv store H.264 and HEVC; 0 where there is none."""
+    place = {"h264": 4, "hevc": 21}.get(decoder.name)
+    header = bytes(decoder.extradata or b"")
+    return (header[place] & 3) + 1 if place and len(header) > place and header[0] == 1 else 0
+
+
+def _is_escaped(packet: bytes, length_bytes: int) -> bool:
+    """Whether the pieces fill the packet, and none has what the encoder must escape, at which FFmpeg does not look."""
+    position = 0
+    while position < len(packet):
+        start = position + length_bytes
+        position = start + int.from_bytes(packet[position:start], "big")
+        piece = packet[start:position].rstrip(b"\0")
+        if any(piece.find(code) >= 0 for code in (b"\0\0\0", b"\0\0\1", b"\0\0\2")):
+            return False
+    return position == len(packet)

@@ -7,7 +7,8 @@ The truth is what PyAV (FFmpeg) gives when it decodes the file in order. There a
    MPEG-2, and MPEG-4 with B-frames it returns other frames of the clip without a word, and of 45 H.264 files with one
    or three flipped bits it read 44 with wrong pixels without a word.
 2. Of these files when few frames of each are wanted, and of other H.264 and VP9 in mp4, mov, mkv and webm, PyAV decodes
-   from the key frames before the frames wanted, each of which is known by its time.
+   from the key frames before the frames wanted, each of which is known by its time. Where frames after a key frame need
+   what came before it (open groups), this way gives up.
 3. All else is decoded by PyAV from the start: AVI and MPEG program streams do not say which packet holds which frame.
 
 No reader outlives the call that opened it, so reading is safe in any thread, process, or DataLoader worker.
@@ -23,7 +24,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from htzoo.data.decoding import damaged, decode, existing, no_picture, open_video, reason_of
+from htzoo.data.decoding import decode, decode_on, existing, no_picture, open_video
 from htzoo.data.errors import VideoError
 from htzoo.data.sealing import check_seal
 from htzoo.data.writing import KEY_FRAME_EVERY
@@ -36,7 +37,10 @@ _SEEKABLE_CODECS = {"h264", "vp9"}
 
 
 def read_frames(
-    path: str | os.PathLike[str], indices: Sequence[int] | npt.NDArray[np.integer], size: tuple[int, int] | None = None
+    path: str | os.PathLike[str],
+    indices: Sequence[int] | npt.NDArray[np.integer],
+    size: tuple[int, int] | None = None,
+    prepared: bool = False,
 ) -> Frames:
     """Read frames of a video file, counted from 0 in the order in which they are shown.
 
@@ -46,6 +50,7 @@ def read_frames(
         path: The video file.
         indices: The frames wanted, at least one, in any order, repeats allowed.
         size: (height, width) to resize to, bilinear with antialiasing; None keeps the size of the video.
+        prepared: Whether htzoo wrote the file, so that it is damaged where it has no checksum.
 
     Returns:
         RGB, uint8, T x H x W x 3 in the order of `indices`, C-contiguous. Rotation marks in the file are not applied.
@@ -65,7 +70,7 @@ def read_frames(
     # decord decodes faster than PyAV but opens a file more slowly, so it pays where most groups of frames are decoded
     # anyway (benchmarks/data.py).
     dense = KEY_FRAME_EVERY * len(set(wanted)) > max(wanted)
-    frames = _frames_by_decord(file, wanted) if check_seal(file) and dense else None
+    frames = _frames_by_decord(file, wanted) if check_seal(file, prepared) and dense else None
     if frames is None:
         frames = _frames_from_key_frames(file, wanted)
     if frames is None:
@@ -173,6 +178,7 @@ def _frames_from_key_frames(file: Path, wanted: list[int]) -> Frames | None:
     """
     times: list[int] = []
     keys: list[int] = []
+    kept: dict[int, Frames] = {}
     with open_video(file) as container:
         stream = container.streams.video[0]
         if container.format.name not in _INDEXED_CONTAINERS or stream.codec_context.name not in _SEEKABLE_CODECS:
@@ -181,8 +187,6 @@ def _frames_from_key_frames(file: Path, wanted: list[int]) -> Frames | None:
             for packet in container.demux(stream):
                 if packet.size == 0:
                     continue  # the mark of the end
-                if packet.is_corrupt:
-                    raise damaged(file, "data is missing")
                 if packet.pts is None or packet.is_discard:
                     return None
                 times.append(packet.pts)
@@ -193,30 +197,25 @@ def _frames_from_key_frames(file: Path, wanted: list[int]) -> Frames | None:
             if len(set(times)) < len(times) or max(wanted) >= len(times) or not keys or times[0] < keys[0]:
                 return None
             asked = [times[index] for index in wanted]
-            kept: dict[int, Frames] = {}
             for key in sorted({keys[bisect_right(keys, time) - 1] for time in asked}):
                 following = keys[bisect_right(keys, key) :][:1] or [times[-1] + 1]
-                _decode_from(file, container, key, {time for time in asked if key <= time < following[0]}, kept)
-        except (av.FFmpegError, ValueError) as error:
-            raise damaged(file, reason_of(error)) from error
+                container.seek(key, stream=stream)
+                _keep_until(file, container, key, {time for time in asked if key <= time < following[0]}, kept)
+        except (av.FFmpegError, VideoError):
+            return None  # decoding in order says what is wrong
     return _stacked(file, [kept[time] for time in asked]) if kept.keys() >= set(asked) else None
 
 
-def _decode_from(
+def _keep_until(
     file: Path, container: av.container.InputContainer, key: int, needed: set[int], kept: dict[int, Frames]
 ) -> None:
-    """Keep the frames of the times `needed`, which are from `key` on."""
-    stream = container.streams.video[0]
-    container.seek(key, stream=stream)
-    for frame in container.decode(stream):
-        if frame.pts is None or frame.pts < key:
-            continue  # shown before the key frame though stored after it, and made from what came before
-        if frame.is_corrupt:
-            raise damaged(file, "a frame has errors")
-        if frame.pts in needed:
-            kept[frame.pts] = _rgb(frame)
-        if frame.pts >= max(needed):
-            break
+    """Keep the frames of the times `needed`, which are from `key` on, where the container stands."""
+    with closing(decode_on(file, container)) as frames:  # type: ignore[type-var]
+        for frame in frames:
+            if frame.pts in needed:
+                kept[frame.pts] = _rgb(frame)
+            if frame.pts is not None and frame.pts >= max(needed):
+                break
 
 
 def _rgb(frame: av.VideoFrame) -> Frames:

@@ -22,27 +22,31 @@ def seal(file: Path) -> None:
         content.write(_LENGTH.to_bytes(4, "big") + b"free" + _TAG + digest)
 
 
-def check_seal(file: Path) -> bool:
+def check_seal(file: Path, required: bool = False) -> bool:
     """See that a file that htzoo wrote is still what it was.
 
+    Args:
+        file: Any file.
+        required: Whether it is known to be one of ours, so that it has a checksum.
+
     Returns:
-        Whether it is one; nothing is known of others.
+        Whether it has a checksum, which is then right; nothing is known of others.
 
     Raises:
-        VideoError: It is one, and has changed.
+        VideoError: The checksum is wrong, or it is required and gone.
     """
-    length = file.stat().st_size - _LENGTH
-    if length < 0:
-        return False
+    length = max(0, file.stat().st_size - _LENGTH)
     with file.open("rb") as content:
         content.seek(length)
         box = content.read()
-        if box[8:-32] != _TAG:
-            return False
-        content.seek(0)
-        if _digest(content, length) != box[-32:]:
-            raise damaged(file, "its checksum is wrong")
-    return True
+        if box[8:-32] == _TAG:
+            content.seek(0)
+            if _digest(content, length) != box[-32:]:
+                raise damaged(file, "its checksum is wrong")
+            return True
+    if required:
+        raise damaged(file, "its checksum is gone")
+    return False
 
 
 def _digest(content: BinaryIO, length: int) -> bytes:
