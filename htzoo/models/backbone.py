@@ -52,7 +52,7 @@ class Backbone(nn.Module):
         if weights not in (None, "timm"):
             load_weights(self.network, name, weights)
         config = resolve_model_data_config(self.network)  # type: ignore[no-untyped-call]
-        self.num_features = int(self.network.head_hidden_size)  # type: ignore[arg-type]
+        self.num_features = int(self.network.head_hidden_size)
         # timm's own steps up to the conversion to a tensor, all of which take batches of uint8 tensors as well.
         self.input_size: tuple[int, int] = tuple(config["input_size"][1:])
         steps = create_transform(**config, is_training=False).transforms
@@ -88,6 +88,6 @@ class Backbone(nn.Module):
 
 @lru_cache(maxsize=4)
 def _without_numbers(name: str) -> bytes:
-    """A network on the meta device, pickled: drawing weights without numbers and copying modules both take far longer."""
+    """A network on the meta device, pickled: to draw weights without numbers, or to copy modules, takes far longer."""
     with torch.device("meta"):
         return pickle.dumps(timm.create_model(name, num_classes=0))
