@@ -17,6 +17,7 @@ COMMANDS = {
     "models": ("models", "list the models of the zoo"),
     "info": ("info", "one model: sizes, parameters, ratios, published figures, a picture of its networks"),
     "classify": ("classify", "label video files with a trained model"),
+    "demo": ("demo", "a local web page on which to try models"),
     "compress": ("compress", "turn trained dense layers into small ones"),
     "export": ("export", "write a model as ONNX or a torch.export program"),
     "publish": ("publish", "send a trained model to the Hub, with its card"),

@@ -63,7 +63,7 @@ def _print(names: Sequence[str], as_json: bool) -> None:
 
     pretrained = list_models(pretrained=True)
     bar = tqdm(names, desc="counting", unit="model", leave=False, delay=2, disable=None)
-    designs = [load_design(name)[0] for name in bar]
+    designs = [load_design(name, count_macs=as_json)[0] for name in bar]
     if as_json:
         json.dump([{**design, "pretrained": design["name"] in pretrained} for design in designs], sys.stdout, indent=2)
         print()

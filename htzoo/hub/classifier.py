@@ -72,8 +72,16 @@ class PublishedClassifier(VideoClassifier):
             htzoo.data.VideoError: the file is missing, damaged, or no video.
         """
         _check_top(top)
+        return self.label(self.read(path), top)
+
+    def read(self, path: str | os.PathLike[str]) -> np.ndarray:
+        """The frames that :meth:`classify` looks at, for :meth:`label`: uint8, (T, H, W, 3).
+
+        Raises:
+            htzoo.data.VideoError: the file is missing, damaged, or no video.
+        """
         indices = self.sampling.candidates(count_frames(path), Path(path).name)
-        return self.label(read_frames(path, indices, self._picture), top)
+        return read_frames(path, indices, self._picture)
 
     def classify_windows(
         self, path: str | os.PathLike[str], seconds: float, stride: float | None = None, top: int = 5

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from htzoo.models import VideoClassifier
     from htzoo.nn import Weight
 
+_ROWS = 128  # frames that pass together, where no configuration says it
 _RECURRENT = ("input_to_hidden", "hidden_to_hidden", "joint", "bias")
 
 
-def load_design(name_or_path: str) -> tuple[dict[str, Any], VideoClassifier]:
+def load_design(name_or_path: str, *, count_macs: bool = True) -> tuple[dict[str, Any], VideoClassifier]:
     """A model's design, and the model, whose weights may have shapes and no numbers.
 
     Args:
         name_or_path: a model of the zoo, a configuration file, a checkpoint of a run, or a folder written by
             ``save_pretrained``.
+        count_macs: whether to search for the order of the products, whose multiply-adds are ``macs_per_frame``.
 
     Raises:
         ValueError: it is none of these, or names something that htzoo does not have.
@@ -38,19 +40,19 @@ def load_design(name_or_path: str) -> tuple[dict[str, Any], VideoClassifier]:
         model = from_pretrained(path.resolve())
         if not isinstance(model, VideoClassifier):
             raise ValueError(f"{path} holds a {type(model).__name__}: give the folder of a video model")
-        return design(model, path.resolve().name, None, 128), model
+        return design(model, path.resolve().name, None, _ROWS if count_macs else None), model
     if path.suffix == ".ckpt":
         model = _from_checkpoint(path)
-        return design(model, path.stem, None, 128), model
+        return design(model, path.stem, None, _ROWS if count_macs else None), model
     config = model_config(name_or_path)
     model = model_on_meta(name_or_path)
     settings = config["data"].get("init_args", {})
     together = int(settings.get("frames", 8)) * int(settings.get("batch_size", 32))
     name = path.name.removesuffix(".yaml")
-    return design(model, name, config["data"]["class_path"], together), model
+    return design(model, name, config["data"]["class_path"], together if count_macs else None), model
 
 
-def design(model: VideoClassifier, name: str, dataset: str | None, frames: int) -> dict[str, Any]:
+def design(model: VideoClassifier, name: str, dataset: str | None, frames: int | None) -> dict[str, Any]:
     """Plain data that say everything about how a model is built.
 
     ``compression`` is dense parameters divided by the model's, null where there are none of the kind: of the
@@ -60,13 +62,13 @@ def design(model: VideoClassifier, name: str, dataset: str | None, frames: int) 
         model: the model.
         name: what it is called.
         dataset: class name of its data set.
-        frames: how many frames pass the input product together, for which ``macs_per_frame`` holds.
+        frames: how many frames pass the input product together, for which ``macs_per_frame`` holds; null when None.
     """
     from htzoo.hub.describe import format_of
     from htzoo.models import count_parameters, input_multiply_adds
 
     ours, dense = count_parameters(model), count_parameters(model, dense=True)
-    macs, dense_macs = input_multiply_adds(model, frames)
+    macs = None if frames is None else input_multiply_adds(model, frames)
     layer = model.recurrent
     published = PUBLISHED.get(name)
 
@@ -93,7 +95,7 @@ def design(model: VideoClassifier, name: str, dataset: str | None, frames: int) 
             "recurrent": ratio(*_RECURRENT),
             "total": ratio("total"),
         },
-        "macs_per_frame": {"input_to_hidden": macs, "dense_input_to_hidden": dense_macs},
+        "macs_per_frame": macs and dict(zip(("input_to_hidden", "dense_input_to_hidden"), macs)),
         "published": None if published is None else asdict(published),
     }
 

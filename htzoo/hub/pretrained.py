@@ -14,7 +14,7 @@ from htzoo.hub.config import CONFIG_NAME, read_config
 from htzoo.hub.describe import build
 from htzoo.hub.errors import ModelError
 from htzoo.hub.shipped import PINNED, checkpoint_folder, pretrained_names
-from htzoo.hub.weights import WEIGHTS_NAME, check_header, load_weights
+from htzoo.hub.weights import WEIGHTS_NAME, check_header, read_weights
 
 _ZOO, _HUB = "zoo:", "hf-hub:"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -117,14 +117,18 @@ def _load(config_path: Path, fetch_weights: Callable[[int], Path]) -> nn.Module:
     """
     config = read_config(config_path)
     try:
-        expected = build(config, "meta").state_dict()
+        model = build(config, "meta")
+        expected = model.state_dict()
         size = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
     except Exception as error:  # whatever torch, timm and the formats say to numbers that do not fit together
         reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         raise ModelError(f"{config_path}: no model can be built from this: {reason}") from None
     weights = fetch_weights(size + 1024 * (len(expected) + 1024))  # a header is far smaller than this
     check_header(weights, expected)
-    with torch.random.fork_rng(devices=[]):  # the fresh weights that are drawn first leave the caller's stream alone
-        model = build(config)
-    load_weights(model, weights)
+    state = read_weights(weights)
+    if any(buffer.is_meta and name not in state for name, buffer in model.named_buffers()):
+        # Tables that a CNN computes and does not save. The weights that it draws leave the caller's stream alone.
+        with torch.random.fork_rng(devices=[]):
+            model = build(config)
+    model.load_state_dict(state, assign=True)
     return model.eval()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from htzoo.hub.errors import ModelError
 
@@ -44,22 +44,21 @@ def check_header(path: Path, expected: Mapping[str, Tensor]) -> None:
         raise _unreadable(path, error) from None
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Copy every tensor of a file that passed :func:`check_header` into the module, one at a time.
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a file that passed :func:`check_header`, in memory of its own.
 
     Raises:
         ModelError: a tensor cannot be read, or holds numbers that are not finite.
     """
-    state = module.state_dict()
     try:
-        with safe_open(path, framework="pt") as file, torch.no_grad():
-            for name, target in state.items():
-                tensor = file.get_tensor(name)
-                if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                    raise ModelError(f"{path}: {name} holds numbers that are not finite; the weights are damaged")
-                target.copy_(tensor)
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no dictionary)
     except (SafetensorError, OSError) as error:
         raise _unreadable(path, error) from None
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"{path}: {name} holds numbers that are not finite; the weights are damaged")
+    return state
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import hashlib
+import pickle
 from functools import lru_cache
 
 import timm
@@ -46,19 +46,20 @@ class Backbone(nn.Module):
         self.name = name
         self.frozen = frozen
         if weights is None and torch.get_default_device().type == "meta":
-            self.network = copy.deepcopy(_without_numbers(name))
+            self.network = pickle.loads(_without_numbers(name))
         else:
             self.network = timm.create_model(name, pretrained=weights == "timm", num_classes=0)
         if weights not in (None, "timm"):
             load_weights(self.network, name, weights)
         config = resolve_model_data_config(self.network)  # type: ignore[no-untyped-call]
-        self.num_features = int(self.network.head_hidden_size)  # type: ignore[arg-type]
+        self.num_features = int(self.network.head_hidden_size)
         # timm's own steps up to the conversion to a tensor, all of which take batches of uint8 tensors as well.
         self.input_size: tuple[int, int] = tuple(config["input_size"][1:])
         steps = create_transform(**config, is_training=False).transforms
         self.resize = Compose([step for step in steps if not isinstance(step, MaybeToTensor | Normalize)])
-        self.register_buffer("mean", 255 * torch.tensor(config["mean"]).reshape(-1, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(config["std"]).reshape(-1, 1, 1), persistent=False)
+        for key in ("mean", "std"):  # on the CPU even where the weights have no numbers
+            value = 255 * torch.tensor(config[key], device="cpu").reshape(-1, 1, 1)
+            self.register_buffer(key, value, persistent=False)
         if frozen:
             self.requires_grad_(False)
             self.eval()
@@ -86,7 +87,7 @@ class Backbone(nn.Module):
 
 
 @lru_cache(maxsize=4)
-def _without_numbers(name: str) -> nn.Module:
-    """A network on the meta device. Drawing weights that have no numbers takes timm longer than copying them."""
+def _without_numbers(name: str) -> bytes:
+    """A network on the meta device, pickled: to draw weights without numbers, or to copy modules, takes far longer."""
     with torch.device("meta"):
-        return timm.create_model(name, num_classes=0)
+        return pickle.dumps(timm.create_model(name, num_classes=0))

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from htzoo.formats import Dense, Format
 from htzoo.nn.recurrence import Cell, State, recur
 from htzoo.nn.sequence import Rows, pack, unpack
+from htzoo.nn.uncompiled import uncompiled
 from htzoo.nn.weight import Weight, check_dtype
 
 
@@ -134,7 +135,7 @@ class Recurrent(nn.Module):
                 for name in self._biases():
                     self.get_parameter(f"{name}_{suffix}").zero_()
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the search for a plan cannot be traced, and the backward is better than a traced one
+    @uncompiled  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
         rows = pack(x, self.input_size, self.batch_first, self.cell.gates * self.hidden_size)

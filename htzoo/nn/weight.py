@@ -185,11 +185,13 @@ class Weight(nn.Module):
         dtype = torch.get_autocast_dtype(device.type)
         return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
 
-    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def _plan_for_compiler(self) -> bool:
         """Search for a plan outside the graph, once for every number of rows. The result must be plain: keep it."""
         self.compiled_chain = chain_of(self.network, EXPORTED_ROWS, self.cores[0].device, input_gradient=True)
         return True
+
+    # All that torch.compiler.assume_constant_result does, but for importing the compiler, which takes a second.
+    _plan_for_compiler._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
     def forward(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
         """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` are.

@@ -1,0 +1,171 @@
+"""``htzoo demo``: a local web page on which to try models."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from htzoo.cli.arguments import Parser
+
+if TYPE_CHECKING:
+    import gradio
+
+    from htzoo.hub.classifier import PublishedClassifier
+
+DESCRIPTION = """\
+Open a page in the browser: drop in a video, and see the frames that a model looks at, its labels, how long it took, and
+a picture of its tensor networks. Needs: pip install 'htzoo[demo]'
+
+Everything stays on this machine, and what was dropped in is deleted when the command ends (Ctrl-C).
+
+examples:
+  htzoo demo
+  htzoo demo --model runs/moving_digits_ht/TIME/checkpoints/best.ckpt
+  htzoo demo --host 0.0.0.0 --port 8080 --no-browser     for other machines of the network too
+"""
+_TOP = 5
+
+
+def run(words: Sequence[str]) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        words: the command line, without ``htzoo``.
+
+    Raises:
+        FileNotFoundError: Gradio is not installed.
+        ValueError: there is no such model.
+        OSError: the address cannot be listened on.
+    """
+    parser = Parser("demo", DESCRIPTION)
+    parser.add_argument("--model", metavar="NAME", help="a further model: folder, ORG/REPO, or checkpoint of a run")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
+    given = parser.parse_args(words[1:])
+    if given.port is not None and not 0 < given.port < 1 << 16:
+        parser.error(f"--port is {given.port}: give a number from 1 to 65535")
+
+    _check_address(given.host, given.port)
+
+    from htzoo.hub.shipped import pretrained_names
+
+    names = list(dict.fromkeys([*([given.model] if given.model else []), *pretrained_names()]))
+    with TemporaryDirectory(prefix="htzoo-demo-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
+        page = _page(names, Path(folder))
+        _, address, _ = page.launch(
+            server_name=given.host,
+            server_port=given.port,
+            inbrowser=not given.no_browser,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            footer_links=[],
+            theme=_theme(),
+        )
+        print(f"{address}  (Ctrl-C ends it)", flush=True)
+        with suppress(KeyboardInterrupt):
+            Event().wait()
+        page.close(verbose=False)
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """Say at once what Gradio would say after half a minute."""
+    try:
+        socket.create_server((host, port or 0)).close()
+    except OSError as error:
+        where = f"--host is {host!r}" if port is None else f"--host is {host!r}, --port is {port}"
+        raise OSError(
+            f"{where}: nothing can listen there ({os.strerror(error.errno) if error.errno else error})"
+        ) from error
+
+
+def _page(names: Sequence[str], folder: Path) -> gradio.Blocks:
+    """The page, with the first of some models open."""
+    try:
+        import gradio
+    except ImportError:
+        raise FileNotFoundError("gradio is not installed: pip install 'htzoo[demo]'") from None
+    from htzoo.data import VideoError
+
+    opened = cache(_opened)
+    opened(names[0])
+
+    def show(name: str) -> tuple[str, str]:
+        return _describe(opened(name), folder / f"network{names.index(name)}.png")
+
+    def look(name: str, video: str | None) -> tuple[dict[str, float], list[Any], str]:
+        if video is None:
+            return {}, [], ""
+        try:
+            return _look(opened(name), video)
+        except (VideoError, OSError) as error:
+            return {}, [], str(error).replace(video, Path(video).name)
+
+    with gradio.Blocks(title="htzoo", analytics_enabled=False) as page:
+        gradio.Markdown("# htzoo\nRecurrent video models whose weights are tensor networks. Drop in a video.")
+        with gradio.Row():
+            with gradio.Column():
+                model = gradio.Dropdown(list(names), value=names[0], label="model")
+                words = gradio.Markdown()
+                video = gradio.File(label="video", height=180)  # a player would refuse what browsers cannot show
+            with gradio.Column():
+                labels = gradio.Label(label="label", num_top_classes=_TOP)
+                times = gradio.Markdown()
+        frames = gradio.Gallery(label="what the model looked at", columns=8, height=200, format="png")
+        network = gradio.Image(label="tensor networks", show_label=False, interactive=False, format="png")
+        gradio.on([page.load, model.change], show, model, [words, network], api_name="show")
+        gradio.on([model.change, video.change], look, [model, video], [labels, frames, times], api_name="look")
+    return page
+
+
+def _opened(name: str) -> PublishedClassifier:
+    """A model that has labelled a clip, so that the first time is none of planning."""
+    import numpy as np
+
+    from htzoo.hub.opening import open_classifier
+
+    model = open_classifier(name)
+    height, width, channels = model.frame_size
+    model.label(np.zeros((model.sampling.frames * model.sampling.per_segment, height, width, channels), np.uint8))
+    return model
+
+
+def _describe(model: PublishedClassifier, picture: Path) -> tuple[str, str]:
+    """A model in words, and a picture of its networks."""
+    from htzoo.hub.design import design, first_layer_weights
+    from htzoo.report.diagram import plot_design
+
+    facts = design(model, model.config.name or "model", None, None)
+    if not picture.is_file():
+        plot_design(facts, first_layer_weights(model), model.recurrent.cell.gates, picture)
+    ours, dense = facts["parameters"]["total"], facts["dense_parameters"]["total"]
+    return f"{ours:,} parameters, {dense:,} if it were dense. Labels: {', '.join(model.classes)}.", str(picture)
+
+
+def _look(model: PublishedClassifier, video: str) -> tuple[dict[str, float], list[Any], str]:
+    """Labels, what was looked at, and how long it took."""
+    start = perf_counter()
+    frames = model.read(video)
+    read = perf_counter()
+    labels = dict(model.label(frames, _TOP))
+    end = perf_counter()
+    times = f"reading {1000 * (read - start):.0f} ms, model {1000 * (end - read):.1f} ms"
+    return labels, list(model.sampling.pictures(frames)), times
+
+
+def _theme() -> gradio.themes.Base:
+    """Gradio's own look with the fonts of the machine; its own ones come from the net."""
+    import gradio
+
+    return gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
