@@ -17,8 +17,8 @@ from htzoo.data.splits import Folds
 RATE = 8000  # samples a second, of every recording
 _WINDOW, _HOP, _SPECTRUM = 256, 80, 512  # samples: 32 ms every 10 ms, the window filled up with zeros
 BANDS, COLUMNS = 64, 4  # of a picture: 4 columns are 40 ms
-_LEVELS = 3  # of grey a decibel: 0 and 255 are 42 dB below and above the mean of a band
-_SILENCE = 1e-6  # added to every power, so that digital silence has a logarithm
+_DEPTH = 40  # decibels below the loudest band, where silence begins: what is in it is the room's
+_LEVELS = 3  # of grey a decibel, so that 40 up and down fit in
 
 Samples = npt.NDArray[np.floating]
 
@@ -81,6 +81,8 @@ class SpokenDigits(VideoDataModule):
 def log_mel(samples: Samples) -> npt.NDArray[np.float64]:
     """Power of a recording in each band, in decibels, less the band's mean over the recording.
 
+    Whatever is 40 dB below the loudest is taken for silence, and is all alike.
+
     Args:
         samples: Of -1 to 1, 8,000 a second, at least one.
 
@@ -92,7 +94,9 @@ def log_mel(samples: Samples) -> npt.NDArray[np.float64]:
     windows = windows[: len(windows) // COLUMNS * COLUMNS]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)
     power = np.abs(np.fft.rfft(windows * hann, _SPECTRUM)) ** 2
-    decibels: npt.NDArray[np.float64] = 10 * np.log10(power @ _mel_filters().T + _SILENCE)
+    bands = power @ _mel_filters().T
+    floor = max(bands.max() * 10 ** (-_DEPTH / 10), np.finfo(np.float64).tiny)  # of digital silence too
+    decibels: npt.NDArray[np.float64] = 10 * np.log10(np.maximum(bands, floor))
     return decibels - decibels.mean(0)
 
 
