@@ -1,6 +1,6 @@
 """Compress trained dense LSTMs into every format at three budgets, fine-tune them, and time them.
 
-    htzoo fit --config digits_lstm --data.fold 6             # leaves runs/digits_lstm/TIME/checkpoints/best.ckpt
+    htzoo fit --config digits_lstm --data.split clip         # leaves runs/digits_lstm/TIME/checkpoints/best.ckpt
     htzoo fit --config fir_lstm --model.hidden_size 256
     python benchmarks/compress_trained.py digits_lstm CKPT   # every format and budget; what was done is not done again
     python benchmarks/compress_trained.py fir_lstm CKPT
@@ -9,7 +9,8 @@
 
 Every row is one ``htzoo compress CKPT --to FORMAT --budget Nx --hidden-to FORMAT --hidden-budget Nx --fine-tune
 SOURCE``; FDHT is ``--joint`` with HT. Rows go to results/compression.csv as they end, models to ``runs/compressed``.
-Accuracies are on test clips, by which nothing is chosen: fine-tuning keeps its best epoch by validation clips.
+Fine-tuning has the settings and the epochs that the dense layer was trained with. Accuracies are on test clips, by
+which nothing is chosen: the best epoch is that of validation clips.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,27 +45,11 @@ ROWS = ROOT / "benchmarks" / "results" / "compression.csv"
 TIMES = ROOT / "benchmarks" / "results" / "compression_times.json"
 PAGE = ROOT / "docs" / "compression.md"
 METHODS = {**{name.upper(): name for name in FORMATS}, "FDHT": "ht"}  # what the tables call it -> --to
-BUDGETS = (50, 100, 300)  # times fewer parameters, of each weight
+BUDGETS = (15, 50, 150)  # times fewer parameters, of each weight
 INPUTS, HIDDEN, GATES = 768, 256, 4  # of both sources
 CLIPS, FRAMES, REPEATS = 64, 16, 15  # of the timing: a batch of either source
-EPOCHS = 6  # of fine-tuning
-
-
-class Source(NamedTuple):
-    """Where a dense layer comes from.
-
-    Args:
-        dataset: its short name.
-        fold: which of its folds is tested.
-        rate: learning rate of fine-tuning, chosen by the validation loss of HT at 100x.
-    """
-
-    dataset: str
-    fold: int
-    rate: float
-
-
-SOURCES = {"digits_lstm": Source("digits", 6, 0.005), "fir_lstm": Source("fir", 1, 0.005)}
+# The data set of each source, and what its runs were told beside the configuration and the hidden size.
+SOURCES: dict[str, tuple[str, dict[str, str]]] = {"digits_lstm": ("digits", {"split": "clip"}), "fir_lstm": ("fir", {})}
 
 
 def main() -> int:
@@ -101,15 +86,14 @@ def compress_all(source: str, checkpoint: str, methods: list[str], budgets: list
 def compress(source: str, checkpoint: str, method: str, budget: int) -> dict[str, Any]:
     """The rest of a row: compress, test, fine-tune, test."""
     start = perf_counter()
-    _, fold, rate = SOURCES[source]
     command = [sys.executable, "-m", "htzoo", "compress", checkpoint, "--to", METHODS[method], "--budget", f"{budget}x"]
     command += ["--joint"] if method == "FDHT" else ["--hidden-to", METHODS[method], "--hidden-budget", f"{budget}x"]
     folder = Path("runs", "compressed", f"{source}_{method}_{budget}".lower())
     untuned = folder.with_name(f"{folder.name}_untuned")
     result = subprocess.run([*command, "--json", "-o", untuned], check=True, stdout=subprocess.PIPE)
     printed = json.loads(result.stdout)
-    tuning = ["--fine-tune", source, f"--model.hidden_size={HIDDEN}", f"--data.fold={fold}"]
-    tuning += [f"--trainer.max_epochs={EPOCHS}", f"--model.optimizer.lr={rate}"]
+    tuning = ["--fine-tune", source, f"--model.hidden_size={HIDDEN}"]
+    tuning += [f"--data.{key}={value}" for key, value in SOURCES[source][1].items()]
     subprocess.run([*command, "-o", folder, *tuning], check=True, stdout=subprocess.DEVNULL)
     before, after = printed["parameters"]["before"], printed["parameters"]["after"]
     return {
@@ -127,8 +111,8 @@ def compress(source: str, checkpoint: str, method: str, budget: int) -> dict[str
 def accuracy(model: str, source: str) -> float:
     """Share of the test clips of the source's configuration that a model names right."""
     classifier = open_classifier(model)
-    settings = load_config(source)["data"]["init_args"] | {"fold": SOURCES[source].fold}
-    data = find_dataset(SOURCES[source].dataset)(**settings)
+    name, given = SOURCES[source]
+    data = find_dataset(name)(**load_config(source)["data"]["init_args"] | given)
     data.setup()
     right = [
         classifier(batch["video"], batch["length"]).argmax(1) == batch["label"] for batch in data.test_dataloader()

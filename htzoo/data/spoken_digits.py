@@ -97,7 +97,8 @@ def log_mel(samples: Samples) -> npt.NDArray[np.float64]:
     bands = power @ _mel_filters().T
     floor = max(bands.max() * 10 ** (-_DEPTH / 10), np.finfo(np.float64).tiny)  # of digital silence too
     decibels: npt.NDArray[np.float64] = 10 * np.log10(np.maximum(bands, floor))
-    return decibels - decibels.mean(0)
+    decibels -= decibels.mean(0)
+    return decibels
 
 
 def as_pictures(decibels: npt.NDArray[np.float64]) -> Frames:
