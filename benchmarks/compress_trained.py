@@ -47,7 +47,7 @@ PAGE = ROOT / "docs" / "compression.md"
 METHODS = {**{name.upper(): name for name in FORMATS}, "FDHT": "ht"}  # what the tables call it -> --to
 BUDGETS = (15, 50, 150)  # times fewer parameters, of each weight
 INPUTS, HIDDEN, GATES = 768, 256, 4  # of both sources
-CLIPS, FRAMES, REPEATS = 64, 16, 15  # of the timing: a batch of either source
+CLIPS, FRAMES, REPEATS = 64, 16, 7  # of the timing: a batch of either source
 # The data set of each source, and what its runs were told beside the configuration and the hidden size.
 SOURCES: dict[str, tuple[str, dict[str, str]]] = {"digits_lstm": ("digits", {"split": "clip"}), "fir_lstm": ("fir", {})}
 
