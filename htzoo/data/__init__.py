@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from htzoo.data.reading import count_frames, read_frames
     from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, TrainSampler, ordered, uniform_indices
     from htzoo.data.shifting import shift_on_torus
+    from htzoo.data.spoken_digits import SpokenDigits
     from htzoo.data.ucf11 import UCF11
     from htzoo.data.ucf50 import UCF50
     from htzoo.data.video_folder import VideoFolder
@@ -39,6 +40,7 @@ _HOME = {
     "HMDB51": "hmdb51",
     "Hollywood2": "hollywood2",
     "MovingDigits": "moving_digits",
+    "SpokenDigits": "spoken_digits",
     "SurveillanceFight": "fight",
     "TrainSampler": "sampling",
     "UCF11": "ucf11",
@@ -72,6 +74,7 @@ __all__ = [
     "FrameSampler",
     "Hollywood2",
     "MovingDigits",
+    "SpokenDigits",
     "SurveillanceFight",
     "TrainSampler",
     "VideoDataModule",

@@ -16,6 +16,7 @@ DATASETS = {
     "ytc": ("ytc", "YouTubeCelebrities"),
     "fight": ("fight", "SurveillanceFight"),
     "fir": ("fir", "FIRAction"),
+    "digits": ("spoken_digits", "SpokenDigits"),
     "moving_digits": ("moving_digits", "MovingDigits"),
     "folder": ("video_folder", "VideoFolder"),
 }

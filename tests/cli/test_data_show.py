@@ -31,16 +31,27 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_list(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data_list.run(["list", "--root", str(root), "--json"])
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert list(rows) == ["ucf11", "ucf50", "hmdb51", "hollywood2", "ytc", "fight", "fir", "moving_digits", "folder"]
+    assert list(rows) == [
+        "ucf11",
+        "ucf50",
+        "hmdb51",
+        "hollywood2",
+        "ytc",
+        "fight",
+        "fir",
+        "digits",
+        "moving_digits",
+        "folder",
+    ]
     assert rows["ucf11"]["state"] == "ready" and rows["ucf11"]["clips"] == rows["ucf11"]["published_clips"] == 1600
     assert rows["ucf11"]["bytes"] > 100_000 and 100_000 <= rows["ucf11"]["cache_bytes"] <= 110_000
     assert [rows[name]["state"] for name in ("hmdb51", "fir", "ytc")] == ["begun", "damaged index", "absent"]
-    assert [rows[name]["classes"] for name in rows] == [11, 50, 51, 12, 47, 2, 7, 11, 0]
+    assert [rows[name]["classes"] for name in rows] == [11, 50, 51, 12, 47, 2, 7, 10, 11, 0]
     data_list.run(["list", "--root", str(root)])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 10 and lines[1].startswith("ucf11 ") and "1,600 clips" in lines[1]
+    assert len(lines) == 11 and lines[1].startswith("ucf11 ") and "1,600 clips" in lines[1]
     data_list.run(["list", "--root", str(root / "none")])
-    assert capsys.readouterr().out.count("absent") == 9
+    assert capsys.readouterr().out.count("absent") == 10
 
 
 def test_readable_sizes() -> None:

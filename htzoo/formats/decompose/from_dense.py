@@ -34,7 +34,7 @@ class Decomposition(NamedTuple):
 
 @torch.no_grad()
 def from_dense(
-    matrix: Tensor, format: Format | Network, gates: int = 1, *, sweeps: int | None = None, tolerance: float = 1e-6
+    matrix: Tensor, format: Format | Network, gates: int = 1, *, sweeps: int | None = None, tolerance: float = 1e-4
 ) -> Decomposition:
     """The cores of ``format`` that are closest to ``matrix`` in the Frobenius norm.
 

@@ -1,0 +1,215 @@
+"""Compress trained dense LSTMs into every format at three budgets, fine-tune them, and time them.
+
+    htzoo fit --config digits_lstm --data.split clip         # leaves runs/digits_lstm/TIME/checkpoints/best.ckpt
+    htzoo fit --config fir_lstm --model.hidden_size 256
+    python benchmarks/compress_trained.py digits_lstm CKPT   # every format and budget; what was done is not done again
+    python benchmarks/compress_trained.py fir_lstm CKPT
+    python benchmarks/compress_trained.py --time             # on a quiet machine
+    python benchmarks/compress_trained.py --page             # fills docs/compression.md
+
+Every row is one ``htzoo compress CKPT --to FORMAT --budget Nx --hidden-to FORMAT --hidden-budget Nx --fine-tune
+SOURCE``; FDHT is ``--joint`` with HT. Rows go to results/compression.csv as they end, models to ``runs/compressed``.
+Fine-tuning has the settings and the epochs that the dense layer was trained with. Accuracies are on test clips, by
+which nothing is chosen: the best epoch is that of validation clips.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from htzoo.cli.compress import FORMATS
+from htzoo.configs import load_config
+from htzoo.data.catalog import find_dataset
+from htzoo.files import replacing
+from htzoo.formats.suggest import suggest
+from htzoo.hub.opening import open_classifier
+from htzoo.nn import LSTM
+from htzoo.report.machine import describe_machine, machine_line
+
+ROOT = Path(__file__).parents[1]
+ROWS = ROOT / "benchmarks" / "results" / "compression.csv"
+TIMES = ROOT / "benchmarks" / "results" / "compression_times.json"
+PAGE = ROOT / "docs" / "compression.md"
+METHODS = {**{name.upper(): name for name in FORMATS}, "FDHT": "ht"}  # what the tables call it -> --to
+BUDGETS = (15, 50, 150)  # times fewer parameters, of each weight
+INPUTS, HIDDEN, GATES = 768, 256, 4  # of both sources
+CLIPS, FRAMES, REPEATS = 64, 16, 7  # of the timing: a batch of either source
+# The data set of each source, and what its runs were told beside the configuration and the hidden size.
+SOURCES: dict[str, tuple[str, dict[str, str]]] = {"digits_lstm": ("digits", {"split": "clip"}), "fir_lstm": ("fir", {})}
+
+
+def main() -> int:
+    """Do what the words ask for."""
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("source", nargs="?", choices=SOURCES, help="configuration that the checkpoint was trained with")
+    parser.add_argument("checkpoint", nargs="?", help="RUN/checkpoints/best.ckpt, of a layer of 256")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--budgets", nargs="+", type=int, choices=BUDGETS, default=list(BUDGETS))
+    parser.add_argument("--time", action="store_true", help="time all layers")
+    parser.add_argument("--page", action="store_true", help="fill docs/compression.md")
+    given = parser.parse_args()
+    if given.checkpoint is not None:
+        compress_all(given.source, given.checkpoint, given.methods, given.budgets)
+    elif given.time:
+        time_all()
+    elif given.page:
+        fill_page()
+    else:
+        parser.error("give a source and its checkpoint, --time, or --page")
+    return 0
+
+
+def compress_all(source: str, checkpoint: str, methods: list[str], budgets: list[int]) -> None:
+    """Every row that is not there yet."""
+    done = {(row["source"], row["method"], int(row["budget"])) for row in read_rows()}
+    before = accuracy(checkpoint, source)
+    todo = [(method, budget) for budget in budgets for method in methods if (source, method, budget) not in done]
+    for method, budget in tqdm(todo, desc=source, unit="model"):
+        row = {"source": source, "method": method, "budget": budget, "dense_accuracy": before}
+        add_row(row | compress(source, checkpoint, method, budget))
+
+
+def compress(source: str, checkpoint: str, method: str, budget: int) -> dict[str, Any]:
+    """The rest of a row: compress, test, fine-tune, test."""
+    start = perf_counter()
+    command = [sys.executable, "-m", "htzoo", "compress", checkpoint, "--to", METHODS[method], "--budget", f"{budget}x"]
+    command += ["--joint"] if method == "FDHT" else ["--hidden-to", METHODS[method], "--hidden-budget", f"{budget}x"]
+    folder = Path("runs", "compressed", f"{source}_{method}_{budget}".lower())
+    untuned = folder.with_name(f"{folder.name}_untuned")
+    result = subprocess.run([*command, "--json", "-o", untuned], check=True, stdout=subprocess.PIPE)
+    printed = json.loads(result.stdout)
+    tuning = ["--fine-tune", source, f"--model.hidden_size={HIDDEN}"]
+    tuning += [f"--data.{key}={value}" for key, value in SOURCES[source][1].items()]
+    subprocess.run([*command, "-o", folder, *tuning], check=True, stdout=subprocess.DEVNULL)
+    before, after = printed["parameters"]["before"], printed["parameters"]["after"]
+    return {
+        "parameters": after,
+        "fewer": round(before / after, 1),
+        "input_error": round(printed["weights"][0]["error"], 4),
+        "hidden_error": round(printed["weights"][-1]["error"], 4),
+        "untuned_accuracy": accuracy(str(untuned), source),
+        "tuned_accuracy": accuracy(str(folder), source),
+        "seconds": round(perf_counter() - start),
+    }
+
+
+@torch.no_grad()
+def accuracy(model: str, source: str) -> float:
+    """Share of the test clips of the source's configuration that a model names right."""
+    classifier = open_classifier(model)
+    name, given = SOURCES[source]
+    data = find_dataset(name)(**load_config(source)["data"]["init_args"] | given)
+    data.setup()
+    right = [
+        classifier(batch["video"], batch["length"]).argmax(1) == batch["label"] for batch in data.test_dataloader()
+    ]
+    return round(torch.cat(right).float().mean().item(), 4)
+
+
+def read_rows() -> list[dict[str, str]]:
+    """What is in the table so far."""
+    if not ROWS.is_file():
+        return []
+    with ROWS.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def add_row(row: dict[str, Any]) -> None:
+    """Add a row to the table."""
+    with replacing(ROWS) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*read_rows(), row])
+
+
+def time_all() -> None:
+    """Time every layer, each beside the dense one: weights play no part, so fresh ones do."""
+    torch.set_num_threads(1)
+    machine = describe_machine(torch.device("cpu"))
+    dense = nn.LSTM(INPUTS, HIDDEN, batch_first=True)
+    times = []
+    for method in METHODS:
+        for budget in BUDGETS:
+            small = LSTM(INPUTS, HIDDEN, batch_first=True, **formats(method, budget))
+            found = {
+                "forward": milliseconds([dense, small], training=False),
+                "step": milliseconds([dense, small], training=True),
+            }
+            times.append({"method": method, "budget": budget, **found})
+    with replacing(TIMES) as unfinished:
+        document = {"machine": machine, "times": times}
+        unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def formats(method: str, budget: int) -> dict[str, Any]:
+    """What ``htzoo compress`` chooses."""
+    kind = FORMATS[METHODS[method]]
+    sizes = {"joint_format": INPUTS + HIDDEN} if method == "FDHT" else {"input_format": INPUTS, "hidden_format": HIDDEN}
+    return {
+        key: suggest(kind, columns, HIDDEN, gates=GATES, budget=GATES * HIDDEN * columns // budget)
+        for key, columns in sizes.items()
+    }
+
+
+def milliseconds(layers: list[nn.Module], *, training: bool) -> list[float]:
+    """Median time of each layer in turn: forward, or with ``training`` forward and backward."""
+    x = torch.randn(CLIPS, FRAMES, INPUTS)
+    times: list[list[float]] = [[] for _ in layers]
+    for _ in range(REPEATS):
+        for layer, own in zip(layers, times, strict=True):
+            start = perf_counter()
+            with torch.set_grad_enabled(training):
+                output = layer(x)[0]
+                if training:
+                    output.sum().backward()
+            own.append(perf_counter() - start)
+            layer.zero_grad(set_to_none=True)
+    return [round(1000 * median(own[2:]), 3) for own in times]  # the first plan, and fill the cache
+
+
+def fill_page() -> None:
+    """Put the tables between their marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    document = json.loads(TIMES.read_text(encoding="utf-8"))
+    speed = {(row["method"], row["budget"]): row for row in document["times"]}
+    for source in SOURCES:
+        rows = [row for row in read_rows() if row["source"] == source]
+        lines = "\n".join(table(rows, speed))
+        marks = re.compile(rf"(<!-- {source} -->\n).*?(<!-- end {source} -->)", re.DOTALL)
+        text = marks.sub(lambda match, lines=lines: f"{match[1]}\n{lines}\n\n{match[2]}", text)
+    machine = re.compile(r"(<!-- machine -->\n).*?(<!-- end machine -->)", re.DOTALL)
+    line = f"Timed on {machine_line(document['machine'])}."
+    text = machine.sub(lambda match: f"{match[1]}\n{line}\n\n{match[2]}", text)
+    with replacing(PAGE) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def table(rows: list[dict[str, str]], speed: dict[tuple[str, int], dict[str, Any]]) -> Iterator[str]:
+    """The lines of one source's table."""
+    yield "| format | budget | whole layer | fewer | error W, U | dense | compressed | fine-tuned | forward | step |"
+    yield "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|"
+    for row in rows:
+        timed = speed[row["method"], int(row["budget"])]
+        forward, step = (f"{timed[kind][0] / timed[kind][1]:.2f}x" for kind in ("forward", "step"))
+        errors = f"{float(row['input_error']):.2f}, {float(row['hidden_error']):.2f}"
+        shares = (f"{float(row[f'{kind}_accuracy']):.3f}" for kind in ("dense", "untuned", "tuned"))
+        size = f"{int(row['parameters']):,} | {row['fewer']}x"
+        yield f"| {row['method']} | {row['budget']}x | {size} | {errors} | {' | '.join(shares)} | {forward} | {step} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
