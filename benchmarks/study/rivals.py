@@ -74,3 +74,26 @@ def rivals(
         chosen.append(Rival(family, "LSTM", formats))
     joint = matched("HT", joint_modes, out_modes, weights + hidden_weights)
     return [*chosen, Rival("FDHT", "LSTM", {"joint_format": joint})]
+
+
+def unfactored(features: int, out_modes: tuple[int, ...], rank: int, hidden_weights: int) -> list[Rival]:
+    """TT and HT with one core for all features of a step, whose order means nothing, and one for all gates and units.
+
+    Args:
+        features: of a step.
+        out_modes: multiply to the hidden size.
+        rank: of the input-to-hidden weight.
+        hidden_weights: how many weights the hidden-to-hidden matrix has, about.
+    """
+    hidden = math.prod(out_modes)
+    return [
+        Rival(
+            f"{family}2",
+            "LSTM",
+            {
+                "input_format": FAMILIES[family]((1, features), (hidden, 1), rank),
+                "hidden_format": matched(family, out_modes, out_modes, hidden_weights),
+            },
+        )
+        for family in ("TT", "HT")
+    ]

@@ -64,11 +64,11 @@ def read_rows(study: Study, split: str) -> list[Row]:
     found: dict[str, list[dict[str, str]]] = defaultdict(list)
     with MEASURED.open(newline="") as file:
         for line in csv.DictReader(file):
-            if line["name"].startswith(f"{study.prefix}_") and line["split"] == split:
-                found[line["name"].removeprefix(f"{study.prefix}_")].append(line)
+            if line["split"] == split:
+                found[line["name"]].append(line)
     rows = []
     for rival in study.rivals:
-        lines = found.get("ht_fd" if rival.name == "FDHT" else rival.name.lower(), [])
+        lines = found[study.name(rival)]
         if not lines:
             continue
         accuracies: dict[str, list[float]] = defaultdict(list)
@@ -122,7 +122,7 @@ def draw(title: str, rows: list[Row], path: Path) -> None:
     panels = (
         ("input-to-hidden weights", lambda row: row.input_to_hidden),
         ("parameters of the recurrent layer", lambda row: row.recurrent),
-        ("seconds of training (busy machine)", lambda row: row.seconds),
+        ("processor seconds of a training", lambda row: row.seconds),
     )
     for axis, (label, value) in zip(axes, panels, strict=True):
         for row in rows:
