@@ -77,7 +77,7 @@ class Study:
 
     def name(self, rival: Rival) -> str:
         """What a rival is called in the tables."""
-        return f"{self.prefix}_{'ht_fd' if rival.name == 'FDHT' else rival.name.lower()}"
+        return f"{self.prefix}_{rival.name.lower()}"
 
 
 STUDIES = {
@@ -87,7 +87,7 @@ STUDIES = {
         2,
         fight.load,
         {"group": partial(fight.folds, "group"), "clip": partial(fight.folds, "clip")},
-        [*rivals((4, 8, 4, 10), (4, 4, 4, 4), (4, 8, 6, 8), 6000, 4000), *unfactored(1280, (4, 4, 4, 4), 4, 4000)],
+        [*rivals((4, 8, 4, 10), (4, 4, 4, 4), (4, 8, 6, 8), 6000, 4000), *unfactored(1280, (4, 4, 4, 4), 4, 4000, 5)],
         256,
         Settings(epochs=12, weight_decay=0.1, dropout=0.3),
         pooling="mean",
@@ -170,7 +170,6 @@ def train_rival(study: Study, rival: Rival, settings: Settings, seed: int, data:
         rival.cell,
         study.pooling,  # type: ignore[arg-type]
         settings.dropout,
-        settings.input_dropout,
         **rival.formats,
     )
     return model, fit(model, data, settings, seed)

@@ -104,7 +104,7 @@ def table(rows: list[Row]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        input_to_hidden = "(joint)" if row.rival == "FDHT" else f"{row.input_to_hidden:,}"
+        input_to_hidden = "(joint)" if row.rival.startswith("FD") else f"{row.input_to_hidden:,}"
         ratio = f"1/{dense.recurrent / row.recurrent:,.0f}" if dense and row is not dense else ""
         gap = ""
         if dense and row is not dense and len(row.folds) > 1:
