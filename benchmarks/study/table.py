@@ -43,6 +43,11 @@ class Row:
     seconds: float
 
     @property
+    def seeds(self) -> int:
+        """Trainings of every fold."""
+        return min(len(values) for values in self.accuracies.values())
+
+    @property
     def folds(self) -> list[float]:
         """Mean accuracy of every fold."""
         return [statistics.mean(values) for _, values in sorted(self.accuracies.items())]
@@ -99,10 +104,10 @@ def _features(study: Study) -> int:
 def table(rows: list[Row]) -> str:
     """Markdown."""
     dense = next((row for row in rows if row.rival == "LSTM"), None)
-    lines = [
-        "| layer | input-to-hidden | whole layer | against dense | accuracy | over seeds | folds | minus dense LSTM |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    columns = (
+        "layer, input-to-hidden, whole layer, against dense, seconds, accuracy, over seeds, folds, minus dense LSTM"
+    )
+    lines = [f"| {columns.replace(', ', ' | ')} |", "|" + "---|" * len(columns.split(", "))]
     for row in rows:
         input_to_hidden = "(joint)" if row.rival.startswith("FD") else f"{row.input_to_hidden:,}"
         ratio = f"1/{dense.recurrent / row.recurrent:,.0f}" if dense and row is not dense else ""
@@ -111,8 +116,9 @@ def table(rows: list[Row]) -> str:
             gaps = [ours - theirs for ours, theirs in zip(row.folds, dense.folds, strict=True)]
             gap = f"{statistics.mean(gaps):+.3f} ± {statistics.stdev(gaps) / len(gaps) ** 0.5:.3f}"
         folds = " ".join(f"{value:.2f}" for value in row.folds)
-        cells = (row.rival, input_to_hidden, f"{row.recurrent:,}", ratio, f"{row.mean:.3f}", f"± {row.seed_spread:.3f}")
-        lines.append(f"| {' | '.join((*cells, folds, gap))} |")
+        sizes = (row.rival, input_to_hidden, f"{row.recurrent:,}", ratio, f"{row.seconds:.1f}")
+        seeds = f"± {row.seed_spread:.3f} of {row.seeds}"
+        lines.append(f"| {' | '.join((*sizes, f'{row.mean:.3f}', seeds, folds, gap))} |")
     return "\n".join(lines)
 
 
