@@ -74,3 +74,23 @@ def rivals(
         chosen.append(Rival(family, "LSTM", formats))
     joint = matched("HT", joint_modes, out_modes, weights + hidden_weights)
     return [*chosen, Rival("FDHT", "LSTM", {"joint_format": joint})]
+
+
+def unfactored(features: int, out_modes: tuple[int, ...], rank: int, hidden_weights: int, joint: int) -> list[Rival]:
+    """TT and HT with one core for all features of a step, whose order means nothing, and one for all gates and units.
+
+    Args:
+        features: of a step.
+        out_modes: multiply to the hidden size.
+        rank: of the input-to-hidden weight.
+        hidden_weights: how many weights the hidden-to-hidden matrix has, about.
+        joint: rank of the same two cores where they are both weights as one (FD).
+    """
+    units = math.prod(out_modes)
+    found = []
+    for family in ("TT", "HT"):
+        hidden = matched(family, out_modes, out_modes, hidden_weights)
+        apart = {"input_format": FAMILIES[family]((1, features), (units, 1), rank), "hidden_format": hidden}
+        both = {"joint_format": FAMILIES[family]((1, features + units), (units, 1), joint)}
+        found += [Rival(f"{family}2", "LSTM", apart), Rival(f"FD{family}2", "LSTM", both)]
+    return found

@@ -1,11 +1,11 @@
 """Tune every rival on a data set with the same trials, then train and test it on every fold with several seeds.
 
     python benchmarks/study/run.py fir --data FOLDER
-    python benchmarks/study/run.py fight --data FOLDER --rivals HT LSTM --seeds 5
+    python benchmarks/study/run.py fight --data FOLDER --rivals HT LSTM --split group
 
-Every fold is tuned for itself: each trial trains without a share of the groups of the training part, and the trial
-with the best accuracy on those is trained again on the whole training part, once a seed, and tested once. Trials and
-tests go to trials.csv and measured.csv, beside this file, as they end; what stands there is not run again.
+Every fold is tuned for itself: each trial is validated on groups of the training part that it was not trained on, and
+the best one is trained again on the whole training part, once a seed, and tested once. Trials and tests go to
+trials.csv and measured.csv, beside this file, as they end; what stands there is not run again.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import dataclasses
 import datetime
 import os
 import platform
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import digits
@@ -26,20 +28,20 @@ import fight
 import fir
 import mnist
 import torch
-from rivals import Rival, rivals
+from rivals import Rival, rivals, unfactored
 from torch import Tensor
 from train import Classifier, Sequences, Settings, accuracy, fit
 
+Train = Callable[[Sequences], tuple[Classifier, float]]
 HERE = Path(__file__).parent
 TRIALS, MEASURED = HERE / "trials.csv", HERE / "measured.csv"
 
 
 # What is tried for every rival alike.
 TRIED = (
-    {"learning_rate": 0.001, "dropout": 0.5, "weight_decay": 0.01},
-    {"learning_rate": 0.00271, "dropout": 0.0, "weight_decay": 0.1},
     {"learning_rate": 0.00737, "dropout": 0.25, "weight_decay": 0.1},
     {"learning_rate": 0.02, "dropout": 0.0, "weight_decay": 0.01},
+    {"learning_rate": 0.0543, "dropout": 0.25, "weight_decay": 0.01},
 )
 
 
@@ -57,7 +59,7 @@ class Study:
         hidden_size: of all of them.
         settings: what no trial changes.
         pooling: whether the last hidden state or the mean is classified.
-        validation: every this many-th group of a training part is for validation.
+        validation: every this many-th group of a training part is for validation; 0 takes the two folds beside it.
         trials: the settings that are tried.
     """
 
@@ -73,6 +75,10 @@ class Study:
     validation: int = 4
     trials: tuple[dict[str, float], ...] = TRIED
 
+    def name(self, rival: Rival) -> str:
+        """What a rival is called in the tables."""
+        return f"{self.prefix}_{rival.name.lower()}"
+
 
 STUDIES = {
     "fight": Study(
@@ -81,11 +87,12 @@ STUDIES = {
         2,
         fight.load,
         {"group": partial(fight.folds, "group"), "clip": partial(fight.folds, "clip")},
-        rivals((4, 8, 4, 10), (4, 4, 4, 4), (4, 8, 6, 8), 6000, 4000),
+        [*rivals((4, 8, 4, 10), (4, 4, 4, 4), (4, 8, 6, 8), 6000, 4000), *unfactored(1280, (4, 4, 4, 4), 4, 4000, 5)],
         256,
         Settings(epochs=12, weight_decay=0.1, dropout=0.3),
         pooling="mean",
-        trials=tuple({"learning_rate": rate} for rate in (3e-4, 1e-3, 3e-3, 6e-3, 1.2e-2)),
+        validation=0,
+        trials=tuple({"learning_rate": rate} for rate in (3e-4, 1e-3, 4e-3, 1.2e-2)),
     ),
     "fir": Study(
         "FIRAction",
@@ -107,7 +114,7 @@ STUDIES = {
         rivals((4, 4, 4, 4), (4, 4, 2, 2), (4, 4, 4, 5), 800),
         64,
         Settings(epochs=8, batch_size=64),
-        validation=5,
+        validation=0,
     ),
     "mnist": Study(
         "MNIST",
@@ -123,6 +130,28 @@ STUDIES = {
 }
 
 
+def validate(study: Study, data: Sequences, folds: list[Tensor], train: Train) -> list[tuple[float, float]]:
+    """Accuracy on validation sequences, and the seconds of training, of one trial for every fold.
+
+    Where ``study.validation`` is 0 these are the two folds beside it: the training without folds k and k + 1 serves
+    both. Otherwise they are a share of the groups of the training part.
+    """
+    if study.validation:
+        scores = []
+        for test in folds:
+            validation = validation_mask(data, test, study.validation)
+            model, seconds = train(data.take(~test & ~validation))
+            scores.append((accuracy(model, data.take(validation)), seconds))
+        return scores
+    found: list[list[tuple[float, float]]] = [[] for _ in folds]
+    for one in range(len(folds)):
+        other = (one + 1) % len(folds)
+        model, seconds = train(data.take(~folds[one] & ~folds[other]))
+        for test, validation in ((one, other), (other, one)):
+            found[test].append((accuracy(model, data.take(folds[validation])), seconds / 2))
+    return [(statistics.mean(score for score, _ in pairs), sum(seconds for _, seconds in pairs)) for pairs in found]
+
+
 def validation_mask(data: Sequences, test: Tensor, every: int) -> Tensor:
     """Every ``every``-th group of what is not for testing; every such sequence where there is one group only."""
     groups = data.groups[~test].unique()
@@ -131,19 +160,19 @@ def validation_mask(data: Sequences, test: Tensor, every: int) -> Tensor:
     return ~test & torch.isin(data.groups, groups[::every])
 
 
-def build(study: Study, rival: Rival, features: int, settings: Settings, seed: int) -> Classifier:
-    """A fresh model."""
+def train_rival(study: Study, rival: Rival, settings: Settings, seed: int, data: Sequences) -> tuple[Classifier, float]:
+    """A fresh model, trained, and the seconds that took."""
     torch.manual_seed(seed)
-    return Classifier(
-        features,
+    model = Classifier(
+        data.features.shape[2],
         study.classes,
         study.hidden_size,
         rival.cell,
         study.pooling,  # type: ignore[arg-type]
         settings.dropout,
-        settings.input_dropout,
         **rival.formats,
     )
+    return model, fit(model, data, settings, seed)
 
 
 class Table:
@@ -179,80 +208,81 @@ def main() -> None:
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--rivals", nargs="+", help="only these")
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", help="only this split")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings that are tested, of each fold (default 3)")
     arguments = parser.parse_args()
     study = STUDIES[arguments.study]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     data = study.load(arguments.data)
-    tried = Table(
+    for rival in study.rivals:
+        for split, make_folds in study.folds.items():
+            if rival.name in (arguments.rivals or rival.name) and split == (arguments.split or split):
+                folds = make_folds(data, arguments.data)
+                chosen = tune(study, rival, split, data, folds)
+                test_all(study, rival, split, data, folds, chosen, arguments)
+
+
+def tune(study: Study, rival: Rival, split: str, data: Sequences, folds: list[Tensor]) -> list[Settings]:
+    """The best settings of a rival for every fold, by its trials."""
+    table = Table(
         TRIALS,
         ("name", "split", "fold", "trial"),
         ("name", "split", "fold", "trial", "settings", "accuracy", "seconds"),
     )
-    columns = "name,dataset,split,fold,seed,test_accuracy,parameters_recurrent,parameters_total,train_seconds,command"
-    measured = Table(MEASURED, ("name", "split", "fold", "seed"), (*columns.split(","), "machine", "date"))
-    for rival in study.rivals:
-        if arguments.rivals and rival.name not in arguments.rivals:
-            continue
-        name = f"{study.prefix}_{'ht_fd' if rival.name == 'FDHT' else rival.name.lower()}"
-        for split, make_folds in study.folds.items():
-            if arguments.split in (None, split):
-                _run(study, rival, name, split, make_folds(data, arguments.data), data, tried, measured, arguments)
-
-
-def _run(
-    study: Study,
-    rival: Rival,
-    name: str,
-    split: str,
-    folds: list[Tensor],
-    data: Sequences,
-    tried: Table,
-    measured: Table,
-    arguments: argparse.Namespace,
-) -> None:
-    features = data.features.shape[2]
-    for fold, test in enumerate(folds, start=1):
-        validation = validation_mask(data, test, study.validation)
-        best, best_accuracy = study.settings, -1.0
-        for trial, values in enumerate(study.trials):
-            settings = dataclasses.replace(study.settings, **values)  # type: ignore[arg-type]
-            row = tried.get(name, split, fold, trial)
-            if row is None:
-                model = build(study, rival, features, settings, seed=100 + trial)
-                seconds = fit(model, data.take(~test & ~validation), settings, 100 + trial)
-                row = tried.add(
+    name = study.name(rival)
+    best = [(-1.0, study.settings)] * len(folds)
+    for trial, values in enumerate(study.trials):
+        settings = dataclasses.replace(study.settings, **values)  # type: ignore[arg-type]
+        if any(table.get(name, split, fold, trial) is None for fold in range(1, len(folds) + 1)):
+            scores = validate(study, data, folds, partial(train_rival, study, rival, settings, 100 + trial))
+            for fold, (score, seconds) in enumerate(scores, start=1):
+                table.add(
                     name=name,
                     split=split,
                     fold=fold,
                     trial=trial,
                     settings=" ".join(f"{key}={value}" for key, value in values.items()),
-                    accuracy=f"{accuracy(model, data.take(validation)):.4f}",
+                    accuracy=f"{score:.4f}",
                     seconds=f"{seconds:.1f}",
                 )
-            if float(row["accuracy"]) > best_accuracy:
-                best, best_accuracy = settings, float(row["accuracy"])
-        for seed in range(arguments.seeds):
-            if measured.get(name, split, fold, seed) is not None:
-                continue
-            model = build(study, rival, features, best, seed)
-            seconds = fit(model, data.take(~test), best, seed)
-            row = measured.add(
-                name=name,
-                dataset=study.dataset,
-                split=split,
-                fold=fold,
-                seed=seed,
-                test_accuracy=f"{accuracy(model, data.take(test)):.4f}",
-                parameters_recurrent=model.count("recurrent"),
-                parameters_total=model.count(),
-                train_seconds=f"{seconds:.1f}",
-                command=f"python benchmarks/study/run.py {arguments.study} --rivals {rival.name}",
-                machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
-                date=datetime.date.today().isoformat(),
-            )
-            print(name, split, fold, seed, row["test_accuracy"], row["train_seconds"], flush=True)
+        for fold in range(len(folds)):
+            score = float(table.rows[(name, split, str(fold + 1), str(trial))]["accuracy"])
+            best[fold] = max(best[fold], (score, settings), key=lambda pair: pair[0])
+    return [settings for _, settings in best]
+
+
+def test_all(
+    study: Study,
+    rival: Rival,
+    split: str,
+    data: Sequences,
+    folds: list[Tensor],
+    chosen: list[Settings],
+    arguments: argparse.Namespace,
+) -> None:
+    """Train a rival on the whole training part of every fold with its chosen settings, once a seed, and test it."""
+    columns = "name,dataset,split,fold,seed,test_accuracy,parameters_recurrent,parameters_total,train_seconds,command"
+    table = Table(MEASURED, ("name", "split", "fold", "seed"), (*columns.split(","), "machine", "date"))
+    name = study.name(rival)
+    for seed, (fold, test) in product(range(arguments.seeds), enumerate(folds, start=1)):
+        if table.get(name, split, fold, seed) is not None:
+            continue
+        model, seconds = train_rival(study, rival, chosen[fold - 1], seed, data.take(~test))
+        row = table.add(
+            name=name,
+            dataset=study.dataset,
+            split=split,
+            fold=fold,
+            seed=seed,
+            test_accuracy=f"{accuracy(model, data.take(test)):.4f}",
+            parameters_recurrent=model.count("recurrent"),
+            parameters_total=model.count(),
+            train_seconds=f"{seconds:.1f}",
+            command=f"python benchmarks/study/run.py {arguments.study} --rivals {rival.name}",
+            machine=f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+            date=datetime.date.today().isoformat(),
+        )
+        print(name, split, fold, seed, row["test_accuracy"], row["train_seconds"], flush=True)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ class Row:
     seconds: float
 
     @property
+    def seeds(self) -> int:
+        """Trainings of every fold."""
+        return min(len(values) for values in self.accuracies.values())
+
+    @property
     def folds(self) -> list[float]:
         """Mean accuracy of every fold."""
         return [statistics.mean(values) for _, values in sorted(self.accuracies.items())]
@@ -64,11 +69,11 @@ def read_rows(study: Study, split: str) -> list[Row]:
     found: dict[str, list[dict[str, str]]] = defaultdict(list)
     with MEASURED.open(newline="") as file:
         for line in csv.DictReader(file):
-            if line["name"].startswith(f"{study.prefix}_") and line["split"] == split:
-                found[line["name"].removeprefix(f"{study.prefix}_")].append(line)
+            if line["split"] == split:
+                found[line["name"]].append(line)
     rows = []
     for rival in study.rivals:
-        lines = found.get("ht_fd" if rival.name == "FDHT" else rival.name.lower(), [])
+        lines = found[study.name(rival)]
         if not lines:
             continue
         accuracies: dict[str, list[float]] = defaultdict(list)
@@ -99,39 +104,40 @@ def _features(study: Study) -> int:
 def table(rows: list[Row]) -> str:
     """Markdown."""
     dense = next((row for row in rows if row.rival == "LSTM"), None)
-    lines = [
-        "| layer | input-to-hidden | whole layer | against dense | accuracy | over seeds | folds | minus dense LSTM |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    columns = (
+        "layer, input-to-hidden, whole layer, against dense, seconds, accuracy, over seeds, folds, minus dense LSTM"
+    )
+    lines = [f"| {columns.replace(', ', ' | ')} |", "|" + "---|" * len(columns.split(", "))]
     for row in rows:
-        input_to_hidden = "(joint)" if row.rival == "FDHT" else f"{row.input_to_hidden:,}"
+        input_to_hidden = "(joint)" if row.rival.startswith("FD") else f"{row.input_to_hidden:,}"
         ratio = f"1/{dense.recurrent / row.recurrent:,.0f}" if dense and row is not dense else ""
         gap = ""
         if dense and row is not dense and len(row.folds) > 1:
             gaps = [ours - theirs for ours, theirs in zip(row.folds, dense.folds, strict=True)]
             gap = f"{statistics.mean(gaps):+.3f} ± {statistics.stdev(gaps) / len(gaps) ** 0.5:.3f}"
         folds = " ".join(f"{value:.2f}" for value in row.folds)
-        cells = (row.rival, input_to_hidden, f"{row.recurrent:,}", ratio, f"{row.mean:.3f}", f"± {row.seed_spread:.3f}")
-        lines.append(f"| {' | '.join((*cells, folds, gap))} |")
+        sizes = (row.rival, input_to_hidden, f"{row.recurrent:,}", ratio, f"{row.seconds:.1f}")
+        seeds = f"± {row.seed_spread:.3f} of {row.seeds}"
+        lines.append(f"| {' | '.join((*sizes, f'{row.mean:.3f}', seeds, folds, gap))} |")
     return "\n".join(lines)
 
 
 def draw(title: str, rows: list[Row], path: Path) -> None:
-    """Accuracy against input-to-hidden weights, parameters of the layer, and training time."""
+    """Accuracy (bars: deviation over seeds) against input-to-hidden weights, parameters of the layer, training time."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True, layout="constrained")
     panels = (
         ("input-to-hidden weights", lambda row: row.input_to_hidden),
         ("parameters of the recurrent layer", lambda row: row.recurrent),
-        ("seconds of training (busy machine)", lambda row: row.seconds),
+        ("processor seconds of a training", lambda row: row.seconds),
     )
     for axis, (label, value) in zip(axes, panels, strict=True):
-        for row in rows:
-            axis.errorbar(value(row), row.mean, row.seed_spread, fmt="o", capsize=3)
-            axis.annotate(row.rival, (value(row), row.mean), xytext=(5, 4), textcoords="offset points", fontsize=9)
+        for row, marker in zip(rows, "osDv^<>pPX", strict=False):
+            axis.errorbar(value(row), row.mean, row.seed_spread, fmt=marker, capsize=3, label=row.rival)
         axis.set_xscale("log")
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("test accuracy")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
     plt.close(figure)
