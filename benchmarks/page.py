@@ -2,20 +2,19 @@
 
     python benchmarks/page.py
 
-Reads ``benchmarks/results/*.json`` and replaces what stands between ``<!-- NAME -->`` and ``<!-- end NAME -->`` in
-docs/speed.md, for every NAME that has a file, and the short table of README.md (``speed``). Nothing between such marks
-is typed by hand.
+Reads ``benchmarks/results/NAME.json`` and fills the place of every NAME in docs/speed.md, and that of the short table
+in README.md (``speed``).
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from decompose import table
+from marks import fill
 from matplotlib.ticker import FuncFormatter, NullLocator
 from peers import compared
 from PIL import Image
@@ -29,6 +28,7 @@ from htzoo.report.sheet import SHORT
 
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
+NAMES = ("ucf11", "cnn", "peers_ucf11", "decompose", "scaling")
 LOOKS = {
     "HT": (BLUE, "o"),
     "TT": (ORANGE, "s"),
@@ -44,7 +44,7 @@ LABELS = {"modes": "modes d", "rank": "rank", "inputs": "input size", "rows": "r
 def main() -> int:
     """Fill the pages."""
     page = DOCS / "speed.md"
-    documents = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))}
+    documents = {name: json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES}
     for name, document in documents.items():
         if name == "scaling":
             _draw_scaling(document, DOCS / "scaling.png")
@@ -59,19 +59,9 @@ def main() -> int:
                 plot_bench(document["settings"], picture, machine_line(document))
                 _shrink(picture)
                 part = f"![Training steps]({picture.name})\n\n{part}"
-        _fill(page, name, part)
-    _fill(ROOT / "README.md", "speed", _in_short(documents["ucf11"], documents["peers_ucf11"], documents["cnn"]))
+        fill(page, name, part)
+    fill(ROOT / "README.md", "speed", _in_short(documents["ucf11"], documents["peers_ucf11"], documents["cnn"]))
     return 0
-
-
-def _fill(page: Path, name: str, part: str) -> None:
-    """Replace what stands between the marks of ``name``."""
-    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-    text = page.read_text(encoding="utf-8")
-    if not marks.search(text):
-        raise SystemExit(f"{page} has no place for {name}: put <!-- {name} --> and <!-- end {name} --> there")
-    with replacing(page) as temporary:
-        temporary.write_text(marks.sub(lambda match: f"{match[1]}\n{part}\n\n{match[2]}", text), encoding="utf-8")
 
 
 def _in_short(bench: dict[str, Any], peers: dict[str, Any], cnn: dict[str, Any]) -> str:
