@@ -8,7 +8,6 @@ from stat import S_ISREG
 from htzoo.data.catalog import DATASETS, find_dataset
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
-from htzoo.data.hollywood2 import Hollywood2
 from htzoo.data.index import INDEX, read_index
 
 PARTS = ("train", "val", "test", "unused")
@@ -36,7 +35,7 @@ class Statistics:
 def describe(data: VideoDataModule) -> Statistics:
     """Count clips, groups and frames of a data module that is set up."""
     parts: list[str] = [part or "unused" for part in data.parts]
-    counted = Counter((name, part) for index, part in enumerate(parts) for name in _classes_of(data, index))
+    counted = Counter((name, part) for index, part in enumerate(parts) for name in data.classes_of(index))
     counts = {name: {part: counted[name, part] for part in PARTS} for name in data.classes}
     members = {
         part: {clip.group or clip.name for clip, of_clip in zip(data.clips, parts, strict=True) if of_clip == part}
@@ -49,11 +48,6 @@ def describe(data: VideoDataModule) -> Statistics:
         shared=len(members["test"] & (members["train"] | members["val"])),
         lengths=tuple(clip.frames for clip in data.clips),
     )
-
-
-def _classes_of(data: VideoDataModule, index: int) -> tuple[str, ...]:
-    """What a clip shows, of several classes in Hollywood2."""
-    return data.classes_of(index) if isinstance(data, Hollywood2) else (data.label_of(index),)
 
 
 def list_datasets(root: Path) -> list[dict[str, object]]:

@@ -35,15 +35,17 @@ def plot_contact_sheet(data: VideoDataModule, output: Path) -> None:
 
 def _examples(data: VideoDataModule) -> Iterator[tuple[str, Frames]]:
     """Clips of different groups where there are."""
-    for label, name in enumerate(data.classes):
-        clips = [clip for clip in data.clips if clip.label == label]
-        if not clips:
-            continue
-        chosen = clips[:1]
+    showing: dict[str, list[int]] = {name: [] for name in data.classes}
+    for index in range(len(data.clips)):
+        for name in data.classes_of(index):
+            showing[name].append(index)
+    for found in showing.values():
+        chosen = found[:1]
         if len(data.classes) <= _FEW_CLASSES:
-            chosen += [clip for clip in clips if clip.group != clips[0].group][-1:] or clips[1:2]
-        for clip in chosen:
-            yield name, _small_frames(clip)
+            others = [index for index in found if data.clips[index].group != data.clips[found[0]].group]
+            chosen += others[-1:] or found[1:2]
+        for index in chosen:
+            yield data.label_of(index), _small_frames(data.clips[index])
 
 
 def _small_frames(clip: Clip) -> Frames:
