@@ -20,6 +20,7 @@ class Statistics:
     Attributes:
         rule: The split in words.
         counts: Class -> part -> clips that show it; the parts are train, val, test and unused.
+        clips: Part -> clips; fewer than the sum over classes where a clip shows several.
         groups: Part -> groups of clips.
         shared: Groups that have both training and test clips.
         lengths: Frames of each clip, in the order of the clips.
@@ -27,6 +28,7 @@ class Statistics:
 
     rule: str
     counts: dict[str, dict[str, int]]
+    clips: dict[str, int]
     groups: dict[str, int]
     shared: int
     lengths: tuple[int, ...]
@@ -44,6 +46,7 @@ def describe(data: VideoDataModule) -> Statistics:
     return Statistics(
         rule=f"{data.split}, fold {data.fold} of {data.folds}",
         counts=counts,
+        clips={part: parts.count(part) for part in PARTS},
         groups={part: len(found) for part, found in members.items()},
         shared=len(members["test"] & (members["train"] | members["val"])),
         lengths=tuple(clip.frames for clip in data.clips),
