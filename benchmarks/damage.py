@@ -77,10 +77,11 @@ def frames_of(file: Path) -> str:
     Raises:
         VideoError: The file is not whole.
     """
-    digest, count = sha256(), 0
-    for count, frame in enumerate(decode(existing(file)), start=1):
+    digest, is_empty = sha256(), True
+    for frame in decode(existing(file)):
         digest.update(frame.to_ndarray(format="rgb24").tobytes())
-    if count == 0:
+        is_empty = False
+    if is_empty:
         raise no_picture(file)
     return digest.hexdigest()
 

@@ -96,11 +96,11 @@ def test_wrong_command_lines(words: str, said: str, root: Path, capsys: pytest.C
 def test_what_cannot_be_done(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     for words, said in (
-        (["prepare", "ytc", "--from", str(tmp_path / "none")], "none does not exist"),
-        (["check", "ytc"], f"{root / 'ytc'} does not hold YouTube Celebrities"),
-        (["show", "ucf11", "-o", str(tmp_path / "file" / "x")], "choose another --output"),
+        (["prepare", "ytc", "--from", "none", "--root", str(tmp_path)], "none does not exist"),
+        (["check", "fight", "--root", str(tmp_path)], f"{tmp_path / 'fight'} does not hold Surveillance Camera Fight"),
+        (["show", "ucf11", "--root", str(root), "-o", str(tmp_path / "file" / "x")], "choose another --output"),
     ):
-        assert main(["data", *words, "--root", str(root)]) == 1
+        assert main(["data", *words]) == 1
         assert said in capsys.readouterr().err
 
 
