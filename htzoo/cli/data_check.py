@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+
+from htzoo.cli.arguments import Parser
 
 EXAMPLES = """\
 Every clip is decoded from its first to its last frame. One line is printed for each that is missing, empty, unreadable
@@ -28,15 +29,12 @@ def run(words: Sequence[str]) -> None:
     Raises:
         DataError: something is wrong, after each line about it was printed; or there is nothing to check.
     """
+    from htzoo.data.catalog import find_dataset
     from htzoo.data.check import MIN_FRAMES, check_clips
+    from htzoo.data.datamodule import how_to_get
     from htzoo.data.errors import DataError
 
-    parser = argparse.ArgumentParser(
-        prog="htzoo data check",
-        description="Find clips that are not right.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("data check", "Find clips that are not right.", EXAMPLES)
     parser.add_argument("name", metavar="NAME_OR_FOLDER", help="a prepared data set, or any folder of videos")
     parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (default: data)")
     parser.add_argument(
@@ -48,8 +46,16 @@ def run(words: Sequence[str]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args(words[1:])
+    if given.min_frames < 1:
+        parser.error(f"--min-frames is {given.min_frames}; give at least 1.")
     named = given.root / given.name
     folder = named if named.is_dir() else Path(given.name)
+    if not folder.is_dir():
+        try:
+            dataset = find_dataset(given.name)
+        except ValueError as error:
+            parser.error(f"{given.name} is no folder, and there is {error}")
+        raise DataError(how_to_get(dataset, given.root))
     report = check_clips(folder, given.min_frames)
     if given.json:
         problems = [asdict(problem) for problem in report.problems]

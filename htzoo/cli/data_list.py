@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+
+from htzoo.cli.arguments import Parser
 
 
 def run(words: Sequence[str]) -> None:
@@ -14,10 +15,10 @@ def run(words: Sequence[str]) -> None:
     Args:
         words: the command line from ``list`` on.
     """
-    parser = argparse.ArgumentParser(
-        prog="htzoo data list",
-        description="List the data sets that htzoo knows, and what of them lies in a folder.",
-        epilog="What is in ROOT/cache can be deleted at any time; the next run that needs it makes it again.",
+    parser = Parser(
+        "data list",
+        "List the data sets that htzoo knows, and what of them lies in a folder.",
+        "What is in ROOT/cache can be deleted at any time; the next run that needs it makes it again.",
     )
     parser.add_argument("--root", default="data", help="folder of all data sets (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+from htzoo.cli.arguments import Parser
 
 if TYPE_CHECKING:
     from htzoo.data.originals import Published
@@ -28,16 +29,11 @@ def run(words: Sequence[str]) -> None:
         words: ``prepare`` and its arguments.
 
     Raises:
-        DataError, ValueError: it cannot be done; the message says why.
+        DataError: it cannot be done; the message says why.
     """
     from htzoo.data.prepare import SHORT_SIDE, prepare
 
-    parser = argparse.ArgumentParser(
-        prog="htzoo data prepare",
-        description="Make a data set ready for training.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("data prepare", "Make a data set ready for training.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the data set, one of htzoo data list")
     parser.add_argument("--from", dest="given", type=Path, metavar="PATH", help="folder or archive that you have")
     parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (default: data)")
@@ -63,7 +59,10 @@ def run(words: Sequence[str]) -> None:
         make_moving_digits(given.root / given.name)
         print(f"{given.name} is made in {given.root / given.name}")
         return
-    made = prepare(dataset, given.root, given.given, given.short_side)
+    try:
+        made = prepare(dataset, given.root, given.given, given.short_side)
+    except ValueError as error:
+        parser.error(str(error))
     for source, reason in made.damaged:
         print(f"left out: {source} {reason}")
     state = "was prepared already" if made.was_there else "is prepared"

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from htzoo.cli.arguments import Parser
+
 if TYPE_CHECKING:
     from htzoo.data.datamodule import VideoDataModule
     from htzoo.data.statistics import Statistics
@@ -21,11 +23,11 @@ def run(words: Sequence[str]) -> None:
     Args:
         words: the command line from ``show`` on.
     """
-    parser = argparse.ArgumentParser(
-        prog="htzoo data show",
-        description="Print how the clips of a data set are split, class by class, and draw a contact sheet and the "
+    parser = Parser(
+        "data show",
+        "Print how the clips of a data set are split, class by class, and draw a contact sheet and the "
         "spread of classes and lengths.",
-        epilog="Without --split, --fold and --folds the split is the one that training takes unless told otherwise.",
+        "Without --split, --fold and --folds the split is the one that training takes unless told otherwise.",
     )
     parser.add_argument("name", metavar="NAME", help="a name of htzoo data list, or a folder of videos")
     parser.add_argument("--root", default="data", help="folder of all data sets (%(default)s)")
@@ -40,8 +42,11 @@ def run(words: Sequence[str]) -> None:
 
     from htzoo.data.statistics import describe
 
-    data = _module(options)
-    data.setup()
+    try:
+        data = _module(options)
+        data.setup()
+    except ValueError as error:
+        parser.error(str(error))
     found = describe(data)
     if options.json:
         print(json.dumps({"name": data.dataset_name, **asdict(found)}, indent=2))
@@ -49,13 +54,19 @@ def run(words: Sequence[str]) -> None:
         for index, (clip, part) in enumerate(zip(data.clips, data.parts, strict=True)):
             print(part or "unused", data.label_of(index) or "-", clip.group or "-", clip.name, sep="\t")
     else:
-        _print(data, found)
+        from htzoo.data.errors import DataError
         from htzoo.report.dataset import plot_contact_sheet, plot_statistics
 
+        _print(data, found)
         sheet = Path(options.output) / f"{data.dataset_name}_clips.png"
-        plot_contact_sheet(data, sheet)
         chart = Path(options.output) / f"{data.dataset_name}_statistics.png"
-        plot_statistics(found, data.title, chart)
+        try:
+            plot_contact_sheet(data, sheet)
+            plot_statistics(found, data.title, chart)
+        except OSError as error:
+            raise DataError(
+                f"{options.output} cannot be written ({error.strerror or error}); choose another --output."
+            ) from error
         print(f"{sheet}: a contact sheet\n{chart}: clips by class, and their lengths")
 
 
@@ -79,18 +90,16 @@ def _module(options: argparse.Namespace) -> VideoDataModule:
 
 def _print(data: VideoDataModule, found: Statistics) -> None:
     lengths = found.lengths
-    print(f"{data.title}: {data.homepage} ({data.licence})")
-    print(
-        f"{len(lengths):,} clips, {sum(lengths):,} frames; a clip has {min(lengths)} to {max(lengths)}, "
-        f"median {statistics.median(lengths):g}"
-    )
+    print(f"{data.title}: {data.homepage or data.folder} ({data.licence})")
+    spread = f"{min(lengths)} to {max(lengths)}, median {statistics.median(lengths):g}"
+    print(f"{len(lengths):,} clips, {sum(lengths):,} frames; a clip has {spread}")
     overlap = f"; {found.shared} groups have training and test clips" if found.shared else ""
     print(f"split {found.rule}{overlap}\n")
-    parts = [part for part in found.groups if any(count[part] for count in found.counts.values())]
+    parts = [part for part, clips in found.clips.items() if clips]
     width = max(len(name) for name in [*found.counts, "groups"])
     print(f"{'class':<{width}}" + "".join(f"{part:>9}" for part in parts))
     for name, count in found.counts.items():
         print(f"{name:<{width}}" + "".join(f"{count[part]:>9,}" for part in parts))
-    total = {part: sum(count[part] for count in found.counts.values()) for part in parts}
-    print(f"{'clips':<{width}}" + "".join(f"{total[part]:>9,}" for part in parts))
-    print(f"{'groups':<{width}}" + "".join(f"{found.groups[part]:>9,}" for part in parts) + "\n")
+    for name, count in (("clips", found.clips), ("groups", found.groups)):
+        print(f"{name:<{width}}" + "".join(f"{count[part]:>9,}" for part in parts))
+    print()

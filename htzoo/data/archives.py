@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import re
 import shutil
 import tarfile
 import zipfile
@@ -52,10 +53,12 @@ class Archive:
 
 def is_archive(path: PurePosixPath) -> bool:
     """Whether the name is that of an archive, or of the first volume of one."""
-    name = path.name.lower()
-    stem, _, number = name.removesuffix(".rar").rpartition(".part")
-    later_volume = bool(stem) and number.isdigit() and int(number) != 1
-    return name.endswith(_SUFFIXES) and not later_volume and not name.startswith(".")
+    return path.name.lower().endswith(_SUFFIXES) and not is_later_volume(path) and not path.name.startswith(".")
+
+
+def is_later_volume(path: PurePosixPath) -> bool:
+    """Whether the name is that of a volume of a RAR archive, but not of the first: x.part2.rar, or x.r00."""
+    return re.search(r"(\.part(?!0*1\.)\d+\.rar|\.[r-z]\d\d)$", path.name.lower()) is not None
 
 
 @contextmanager
@@ -88,6 +91,12 @@ def open_archive(path: Path) -> Iterator[Archive]:
             raise DataError(f"{path} is not a RAR, zip or tar archive; download it again.")
     except DataError:
         raise
+    except FileNotFoundError as error:
+        if not is_later_volume(volume := PurePosixPath(str(error.filename))):
+            raise
+        raise DataError(
+            f"{path} goes on in {volume.name}, which is not there; put all volumes in one folder."
+        ) from error
     except rarfile.RarCannotExec as error:
         raise DataError(f"{path} {_NEEDS_TOOL}") from error
     except failures as error:

@@ -223,9 +223,13 @@ class VideoDataModule(LightningDataModule):
         )
         self._reader = ClipReader(self.clips, self.sampler, size, cache)
 
+    def classes_of(self, index: int) -> tuple[str, ...]:
+        """The classes that clip `index` shows: one, but for data sets of several labels."""
+        return (self.classes[self.clips[index].label],)
+
     def label_of(self, index: int) -> str:
         """What clip `index` shows, in words."""
-        return self.classes[self.clips[index].label]
+        return " ".join(self.classes_of(index))
 
     @property
     def augments(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm import tqdm
 
-from htzoo.data.archives import Archive, Member, Write, is_archive, open_archive
+from htzoo.data.archives import Archive, Member, Write, is_archive, is_later_volume, open_archive
 from htzoo.data.errors import DataError
 from htzoo.files import replacing
 
@@ -31,9 +31,9 @@ class Limits:
 def extract(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool], limits: Limits | None = None) -> None:
     """Extract the wanted files of an archive, and of the archives inside it, into `folder`.
 
-    Only regular files are written, and only inside `folder`. Links and devices are left out. An archive inside is
-    extracted where it lies, and removed. A file has its name only when it is whole, so that after an interruption the
-    same call does what is left. A call that was finished does nothing.
+    Only regular files are written, and only inside `folder`. Links and devices are left out. An archive inside, of
+    several volumes too, is extracted where it lies, and removed. A file has its name only when it is whole, so that
+    after an interruption the same call does what is left. A call that was finished does nothing.
 
     Args:
         archive: RAR (also the first of several volumes), zip, or tar, compressed or not.
@@ -109,6 +109,8 @@ def _extract(
                 raise DataError(f"{archive} holds archives in archives in archives; extract it by hand.")
             _extract(folder / path, folder, path.parent, wanted, limits, budget)
             (folder / path).unlink()
+    for path in filter(is_later_volume, chosen):
+        (folder / path).unlink()
     done.touch()
 
 
@@ -134,7 +136,7 @@ def _choose(
     chosen = {}
     for member in opened.members:
         path = place / _checked(archive, member.name)
-        if not wanted(path) and not is_archive(path):
+        if not (wanted(path) or is_archive(path) or is_later_volume(path)):
             continue
         if member.size > limits.file:
             raise DataError(f"{archive} holds {member.name} of {member.size:,} bytes, too many; extract it by hand.")

@@ -86,10 +86,6 @@ class Hollywood2(VideoDataModule):
         """The actions that clip `index` shows."""
         return tuple(self.classes[k] for k in self.shown[index].nonzero()[:, 0].tolist())
 
-    def label_of(self, index: int) -> str:
-        """The actions that clip `index` shows."""
-        return " ".join(self.classes_of(index))
-
     def _listed(self, action: str) -> dict[str, int]:
         """Name of every clip -> whether it shows the action, from lines such as `actioncliptrain00001  -1`."""
         found: dict[str, int] = {}

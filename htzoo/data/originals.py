@@ -82,9 +82,9 @@ def find_trees(
 
     if given is None:
         if not dataset.sources:
+            get = f"get it from {dataset.homepage} and " if dataset.homepage else ""
             raise DataError(
-                f"{dataset.title} has no address to download it from; get it from {dataset.homepage} and give the "
-                "folder or archive with --from."
+                f"{dataset.title} has no address to download it from; {get}give the folder or archive with --from."
             )
         raw = folder / UNPACKED / "downloaded"
         archives = [download(source, root / "downloads") for source in dataset.sources]

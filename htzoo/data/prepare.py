@@ -129,7 +129,9 @@ def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, s
         originals = list_originals(dataset, trees, folder)
         entries, damaged = _make_all(originals, folder, journal, short_side)
     if not entries:
-        remedy = f"see {folder / DAMAGED}" if damaged else f"get {dataset.title} from {dataset.homepage}"
+        remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
+        if damaged:
+            remedy = f"see {folder / DAMAGED}"
         _write_damaged(folder, damaged)
         raise DataError(f"{given or folder} has no clip of {dataset.title} that can be read; {remedy}.")
     for tree in trees:

@@ -8,7 +8,6 @@ from stat import S_ISREG
 from htzoo.data.catalog import DATASETS, find_dataset
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
-from htzoo.data.hollywood2 import Hollywood2
 from htzoo.data.index import INDEX, read_index
 
 PARTS = ("train", "val", "test", "unused")
@@ -21,6 +20,7 @@ class Statistics:
     Attributes:
         rule: The split in words.
         counts: Class -> part -> clips that show it; the parts are train, val, test and unused.
+        clips: Part -> clips; fewer than the sum over classes where a clip shows several.
         groups: Part -> groups of clips.
         shared: Groups that have both training and test clips.
         lengths: Frames of each clip, in the order of the clips.
@@ -28,6 +28,7 @@ class Statistics:
 
     rule: str
     counts: dict[str, dict[str, int]]
+    clips: dict[str, int]
     groups: dict[str, int]
     shared: int
     lengths: tuple[int, ...]
@@ -36,7 +37,7 @@ class Statistics:
 def describe(data: VideoDataModule) -> Statistics:
     """Count clips, groups and frames of a data module that is set up."""
     parts: list[str] = [part or "unused" for part in data.parts]
-    counted = Counter((name, part) for index, part in enumerate(parts) for name in _classes_of(data, index))
+    counted = Counter((name, part) for index, part in enumerate(parts) for name in data.classes_of(index))
     counts = {name: {part: counted[name, part] for part in PARTS} for name in data.classes}
     members = {
         part: {clip.group or clip.name for clip, of_clip in zip(data.clips, parts, strict=True) if of_clip == part}
@@ -45,15 +46,11 @@ def describe(data: VideoDataModule) -> Statistics:
     return Statistics(
         rule=f"{data.split}, fold {data.fold} of {data.folds}",
         counts=counts,
+        clips={part: parts.count(part) for part in PARTS},
         groups={part: len(found) for part, found in members.items()},
         shared=len(members["test"] & (members["train"] | members["val"])),
         lengths=tuple(clip.frames for clip in data.clips),
     )
-
-
-def _classes_of(data: VideoDataModule, index: int) -> tuple[str, ...]:
-    """What a clip shows, of several classes in Hollywood2."""
-    return data.classes_of(index) if isinstance(data, Hollywood2) else (data.label_of(index),)
 
 
 def list_datasets(root: Path) -> list[dict[str, object]]:

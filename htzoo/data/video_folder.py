@@ -43,7 +43,7 @@ class VideoFolder(VideoDataModule):
 
     dataset_name = "folder"
     title = "A folder of videos"
-    homepage = "none"
+    homepage = ""
     licence = "yours"
     classes: tuple[str, ...] = ()
 

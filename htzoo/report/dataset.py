@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from htzoo.data.clips import Clip
 from htzoo.data.datamodule import VideoDataModule
@@ -35,15 +36,17 @@ def plot_contact_sheet(data: VideoDataModule, output: Path) -> None:
 
 def _examples(data: VideoDataModule) -> Iterator[tuple[str, Frames]]:
     """Clips of different groups where there are."""
-    for label, name in enumerate(data.classes):
-        clips = [clip for clip in data.clips if clip.label == label]
-        if not clips:
-            continue
-        chosen = clips[:1]
+    showing: dict[str, list[int]] = {name: [] for name in data.classes}
+    for index in range(len(data.clips)):
+        for name in data.classes_of(index):
+            showing[name].append(index)
+    for found in showing.values():
+        chosen = found[:1]
         if len(data.classes) <= _FEW_CLASSES:
-            chosen += [clip for clip in clips if clip.group != clips[0].group][-1:] or clips[1:2]
-        for clip in chosen:
-            yield name, _small_frames(clip)
+            others = [index for index in found if data.clips[index].group != data.clips[found[0]].group]
+            chosen += others[-1:] or found[1:2]
+        for index in chosen:
+            yield data.label_of(index), _small_frames(data.clips[index])
 
 
 def _small_frames(clip: Clip) -> Frames:
@@ -73,17 +76,19 @@ def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
             clips = np.array([statistics.counts[name][part] for name in names])
             if clips.any():
                 groups = statistics.groups[part]
-                label = f"{part} ({clips.sum():,} clips, {groups:,} group{'s' if groups > 1 else ''})"
+                label = f"{part} ({statistics.clips[part]:,} clips, {groups:,} group{'s' if groups > 1 else ''})"
                 classes.barh(names, clips, left=start, color=colour, label=label, height=0.8)
                 start += clips
         classes.invert_yaxis()
         classes.set_xlabel("clips")
+        classes.xaxis.set_major_locator(MaxNLocator(integer=True))
         classes.grid(axis="y", visible=False)
         classes.margins(y=0.5 / max(len(names), 1))
         classes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.08 - 0.6 / figure.get_figheight()), ncols=2)
         shortest, longest = min(statistics.lengths), max(statistics.lengths)
         width = -(-(longest - shortest + 1) // 40)  # whole numbers, or bars would hold now one length and now two
         lengths.hist(statistics.lengths, bins=np.arange(shortest, longest + width + 1, width) - 0.5, color=BLUE)
+        lengths.xaxis.set_major_locator(MaxNLocator(integer=True))
         lengths.set_xlabel("frames of a clip")
         lengths.set_ylabel("clips")
         median = float(np.median(statistics.lengths))

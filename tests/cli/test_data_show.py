@@ -84,6 +84,37 @@ def test_show(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert lines[0][1:] == ["basketball", "01", "UCF11_updated_mpg/basketball/v_shooting_01/v_shooting_01_01.mpg"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("prepare ufc11", "did you mean ucf11"),
+        ("prepare ucf11 --short-side 3", "short_side is 3"),
+        ("check ufc11", "ufc11 is no folder, and there is no data set 'ufc11'"),
+        ("check ucf11 --min-frames 0", "--min-frames is 0"),
+        ("show ufc11", "did you mean ucf11"),
+        ("show ucf11 --fold 99", "fold is 99"),
+        ("list --jsn", "unrecognized arguments: --jsn"),
+    ],
+)
+def test_wrong_command_lines(words: str, said: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["data", *words.split(), "--root", str(root)])
+    printed = capsys.readouterr()
+    assert caught.value.code == 2 and printed.out == ""
+    assert printed.err.startswith("htzoo: ") and said in printed.err and printed.err.count("\n") == 1
+
+
+def test_what_cannot_be_done(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for words, said in (
+        (["prepare", "ytc", "--from", "none", "--root", str(tmp_path)], "none does not exist"),
+        (["check", "fight", "--root", str(tmp_path)], f"{tmp_path / 'fight'} does not hold Surveillance Camera Fight"),
+        (["show", "ucf11", "--root", str(root), "-o", str(tmp_path / "file" / "x")], "choose another --output"),
+    ):
+        assert main(["data", *words]) == 1
+        assert said in capsys.readouterr().err
+
+
 def test_show_a_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data_show.run(["show", str(root / "ucf11" / "clips"), "--root", str(tmp_path), "--folds", "4", "--json"])
     found = json.loads(capsys.readouterr().out)

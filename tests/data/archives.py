@@ -9,19 +9,39 @@ from collections.abc import Mapping
 
 def rar4(files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> bytes:
     """A RAR archive of version 4 whose members are not compressed; links are Unix symbolic links."""
+    members = [_member4(name, data) for name, data in files.items()]
+    members += [_member4(name, target.encode(), mode=0o120777) for name, target in (links or {}).items()]
+    return _archive4(0, b"".join(members), 0)
 
-    def block(kind: int, flags: int, body: bytes, data: bytes = b"") -> bytes:
-        head = struct.pack("<BHH", kind, flags, 7 + len(body)) + body
-        return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head + data
 
-    def member(name: str, data: bytes, mode: int) -> bytes:
-        path = name.replace("/", "\\").encode("latin-1")
-        sizes = struct.pack("<LLBLLBBHL", len(data), len(data), 3, zlib.crc32(data), 0, 29, 0x30, len(path), mode)
-        return block(0x74, 0x8000, sizes + path, data)
+def rar4_volumes(name: str, data: bytes, count: int) -> list[bytes]:
+    """The volumes of a RAR archive of version 4 with one member, which goes on from each of them to the next."""
+    length = -(-len(data) // count)
+    volumes = []
+    for number in range(count):
+        part, is_last = data[number * length : (number + 1) * length], number == count - 1
+        flags = (number > 0) | (not is_last) << 1
+        member = _member4(name, part, flags, size=len(data), checksum=zlib.crc32(data if is_last else part))
+        volumes.append(_archive4(0x0011 | (number == 0) << 8, member, not is_last))
+    return volumes
 
-    members = [member(name, data, 0o100644) for name, data in files.items()]
-    members += [member(name, target.encode(), 0o120777) for name, target in (links or {}).items()]
-    return b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6)) + b"".join(members) + block(0x7B, 0x4000, b"")
+
+def _archive4(flags: int, members: bytes, end_flags: int) -> bytes:
+    return b"Rar!\x1a\x07\x00" + _block4(0x73, flags, bytes(6)) + members + _block4(0x7B, 0x4000 | end_flags, b"")
+
+
+def _block4(kind: int, flags: int, body: bytes, data: bytes = b"") -> bytes:
+    head = struct.pack("<BHH", kind, flags, 7 + len(body)) + body
+    return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head + data
+
+
+def _member4(
+    name: str, data: bytes, flags: int = 0, mode: int = 0o100644, size: int | None = None, checksum: int | None = None
+) -> bytes:
+    path = name.replace("/", "\\").encode("latin-1")
+    size, checksum = size or len(data), zlib.crc32(data) if checksum is None else checksum
+    sizes = struct.pack("<LLBLLBBHL", len(data), size, 3, checksum, 0, 29, 0x30, len(path), mode)
+    return _block4(0x74, 0x8000 | flags, sizes + path, data)
 
 
 def rar5(files: Mapping[str, bytes]) -> bytes:

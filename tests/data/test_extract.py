@@ -13,7 +13,7 @@ import pytest
 from htzoo.data import DataError
 from htzoo.data.extract import Limits, extract
 
-from .archives import rar4, rar5, tar
+from .archives import rar4, rar4_volumes, rar5, tar
 
 FILES = {"set/a/one.avi": b"one" * 500, "set/b/two.avi": b"two" * 700, "set/b/two.xgtf": b"notes", "set/empty.avi": b""}
 COMPRESSED = Path(__file__).parent / "files"
@@ -77,6 +77,22 @@ def test_archives_inside(tmp_path: Path) -> None:
     deep = _archive(tmp_path, rar4({"a.rar": rar4({"b.rar": rar4({"c.rar": rar4({"d": b"1"})})})}))
     with pytest.raises(DataError, match="archives in archives in archives"):
         extract(deep, tmp_path / "deep", _anything)
+
+
+def test_volumes(tmp_path: Path) -> None:
+    """An archive of several volumes, by itself and inside another, whole and with a volume missing."""
+    clip = bytes(range(256)) * 50
+    volumes = {f"run.part{number}.rar": data for number, data in enumerate(rar4_volumes("run/1.avi", clip, 3), start=1)}
+    for name, data in volumes.items():
+        (tmp_path / name).write_bytes(data)
+    extract(tmp_path / "run.part1.rar", tmp_path / "alone", _anything)
+    assert _tree(tmp_path / "alone") == {"run/1.avi": clip}
+    extract(_archive(tmp_path, rar4(volumes)), tmp_path / "inside", lambda path: path.suffix == ".avi")
+    assert _tree(tmp_path / "inside") == {"run/1.avi": clip}
+    del volumes["run.part3.rar"]
+    with pytest.raises(DataError, match=r"run\.part1\.rar goes on in run\.part3\.rar, which"):
+        extract(_archive(tmp_path, rar4(volumes)), tmp_path / "missing", _anything)
+    assert "run/1.avi" not in _tree(tmp_path / "missing")
 
 
 @each_format

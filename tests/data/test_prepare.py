@@ -22,6 +22,7 @@ from htzoo.data.prepare import prepare
 from htzoo.data.source import ClipLabel, Source
 from htzoo.data.statistics import describe
 from htzoo.data.transcode import transcode
+from htzoo.report.dataset import _examples
 
 from .archives import rar4, rar5, tar
 from .deeds import Deeds
@@ -277,8 +278,12 @@ def test_hollywood2(tmp_path: Path) -> None:
     module.setup()
     assert sorted(str(part) for part in module.parts) == ["test", "train", "val"]
     assert sorted(module.label_of(index) for index in range(3)) == ["Eat Run", "Run", "Run"]
-    counts = describe(module).counts
-    assert {name: sum(parts.values()) for name, parts in counts.items() if any(parts.values())} == {"Eat": 1, "Run": 3}
+    found = describe(module)
+    shown = {name: sum(parts.values()) for name, parts in found.counts.items()}
+    assert {name: clips for name, clips in shown.items() if clips} == {"Eat": 1, "Run": 3}
+    assert sum(found.clips.values()) == 3
+    labels = [label for label, _ in _examples(module)]  # of the contact sheet: one clip for Eat, two for Run
+    assert len(labels) == 3 and labels[0] == "Eat Run" and "Run" in labels[1:]
 
 
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
