@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def run(words: Sequence[str]) -> None:
         formats = _formats(given, shape, before)
         small, rows = compress_classifier(model, formats)
         after = small.recurrent
-        small.save_pretrained(given.output)
+        save_pretrained(small, given.output, replace(small.config, name=given.output.resolve().name))
     _report(rows, before, after, given.json, given.output)
     if given.fine_tune is not None:
         with redirect_stdout(sys.stderr) if given.json else nullcontext():  # the one document is printed already
@@ -199,7 +200,8 @@ def _fine_tune(config: str, words: Sequence[str], formats: dict[str, Format | No
     cli = train(["fit", "--config", config, *flags, start, *words])
     best = Path(cli.trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
     trained = read_run(best)
-    save_pretrained(trained.model, output, trained.config, training=trained.training, pictures=trained.pictures)
+    named = replace(trained.config, name=output.resolve().name)  # the configuration is of the large model
+    save_pretrained(trained.model, output, named, training=trained.training, pictures=trained.pictures)
     result = trained.config.result
     reached = "" if result is None else f", test accuracy {result.accuracy:.3f}"
     print(f"{output}: fine-tuned{reached}")

@@ -173,6 +173,7 @@ def test_compress_a_model_and_fine_tune_it(
     )
     assert torch.equal(new.classifier.weight, old.classifier.weight)
     assert new.config.result is None  # what the large model reached says nothing of this one
+    assert new.config.name == "small"
     tuned = htzoo_command(
         *words, "-o", "tuned", "--json", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
         "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--model.init_args.optimizer.init_args.lr=1e-9",
@@ -181,7 +182,7 @@ def test_compress_a_model_and_fine_tune_it(
     assert json.loads(tuned.stdout)["folder"] == "tuned"
     assert "tuned: fine-tuned, test accuracy" in tuned.stderr
     trained = from_pretrained(tmp_path / "tuned")
-    assert trained.config.result is not None
+    assert trained.config.result is not None and trained.config.name == "tuned"
     assert torch.allclose(trained.classifier.weight, new.classifier.weight, atol=1e-6)  # it did start from there
 
 
