@@ -93,7 +93,7 @@ def _unknown(name: str, known: list[str]) -> str:
     if name in config_names():
         have = f"those with weights are {', '.join(known)}" if known else "none has any yet"
         return f"{name!r} has no trained weights: {have}; htzoo.create_model({name!r}) starts from fresh ones"
-    near = difflib.get_close_matches(name, [*known, *config_names()], n=3)
+    near = difflib.get_close_matches(name, {*known, *config_names()}, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known names are {', '.join(known) or 'none yet'}"
     return f"no model {name!r}: it is neither a name of the zoo, nor a folder here, nor written ORG/REPO; {hint}"
 
