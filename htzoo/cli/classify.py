@@ -85,7 +85,7 @@ def run(words: Sequence[str]) -> None:
     for path in bar:
         for new in label(model, path):
             found.append(new)
-            if not given.json:
+            if not given.json and (new.error is None or len(paths) > 1):  # of one video, the last line says it
                 with bar.external_write_mode():
                     _print(new)
     if given.json:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def run(words: Sequence[str]) -> None:
         formats = _formats(given, shape, before)
         small, rows = compress_classifier(model, formats)
         after = small.recurrent
-        small.save_pretrained(given.output)
+        save_pretrained(small, given.output, replace(small.config, name=given.output.resolve().name))
     _report(rows, before, after, given.json, given.output)
     if given.fine_tune is not None:
         with redirect_stdout(sys.stderr) if given.json else nullcontext():  # the one document is printed already
@@ -97,10 +98,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="CKPT_OR_NAME", help="state dict (.pt, .safetensors), checkpoint, or model")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
     parser.add_argument("--to", required=True, choices=FORMATS, help="format of the input-to-hidden weight")
-    parser.add_argument("--budget", metavar="N", help="parameters that it may have, or 50x for 50 times fewer")
+    parser.add_argument(
+        "--budget", type=_budget, metavar="N", help="parameters that it may have, or 50x for 50 times fewer"
+    )
     parser.add_argument("--joint", action="store_true", help="one network for both weights of the first layer")
     parser.add_argument("--hidden-to", choices=FORMATS, help="format of the hidden-to-hidden weights (default: dense)")
-    parser.add_argument("--hidden-budget", metavar="N", help="parameters that each of them may have, or 10x")
+    parser.add_argument(
+        "--hidden-budget", type=_budget, metavar="N", help="parameters that each of them may have, or 10x"
+    )
     parser.add_argument("--layer", metavar="PREFIX", help="which layer of a state dict, such as encoder.lstm")
     parser.add_argument("--fine-tune", metavar="CONFIG", help="train the small model from there with htzoo fit")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
@@ -121,6 +126,19 @@ def _numbers(text: str) -> int | tuple[int, ...]:
     return numbers if "," in text else numbers[0]
 
 
+def _budget(text: str) -> tuple[float, bool]:
+    """A number of parameters, or how many times fewer (True)."""
+    try:
+        number = float(text.removesuffix("x").replace(",", ""))
+    except ValueError:
+        number = 0
+    if not 0 < number < 1e18:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number of parameters, such as 5000, nor how many times fewer, such as 50x"
+        )
+    return number, text.endswith("x")
+
+
 def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, Format | None]:
     """What becomes of the weights of a layer."""
     from htzoo.formats import format_from_dict
@@ -139,17 +157,12 @@ def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> di
     return {"input_format": chosen, "hidden_format": hidden}
 
 
-def _suggested(name: str, columns: int, hidden: int, gates: int, budget: str) -> Format:
+def _suggested(name: str, columns: int, hidden: int, gates: int, budget: tuple[float, bool]) -> Format:
     from htzoo.formats.suggest import suggest
 
-    dense = gates * hidden * columns
-    try:
-        number = int(dense / float(budget[:-1])) if budget.endswith("x") else int(budget.replace(",", ""))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(
-            f"budget is {budget!r}: give a number of parameters, such as 5000, or how many times fewer, such as 50x"
-        ) from None
-    return suggest(FORMATS[name], columns, hidden, gates=gates, budget=number)
+    number, times_fewer = budget
+    parameters = gates * hidden * columns / number if times_fewer else number
+    return suggest(FORMATS[name], columns, hidden, gates=gates, budget=int(parameters))
 
 
 def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: bool, output: Path) -> None:
@@ -199,7 +212,8 @@ def _fine_tune(config: str, words: Sequence[str], formats: dict[str, Format | No
     cli = train(["fit", "--config", config, *flags, start, *words])
     best = Path(cli.trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
     trained = read_run(best)
-    save_pretrained(trained.model, output, trained.config, training=trained.training, pictures=trained.pictures)
+    named = replace(trained.config, name=output.resolve().name)  # the configuration is of the large model
+    save_pretrained(trained.model, output, named, training=trained.training, pictures=trained.pictures)
     result = trained.config.result
     reached = "" if result is None else f", test accuracy {result.accuracy:.3f}"
     print(f"{output}: fine-tuned{reached}")

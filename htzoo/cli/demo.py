@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -73,6 +74,7 @@ def run(words: Sequence[str]) -> None:
             footer_links=[],
             theme=_theme(),
         )
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was dropped in is deleted then too
         print(f"{address}  (Ctrl-C ends it)", flush=True)
         with suppress(KeyboardInterrupt):
             Event().wait()
@@ -122,7 +124,9 @@ def _page(names: Sequence[str], folder: Path) -> gradio.Blocks:
             with gradio.Column():
                 labels = gradio.Label(label="label", num_top_classes=_TOP)
                 times = gradio.Markdown()
-        frames = gradio.Gallery(label="what the model looked at", columns=8, height=200, format="png")
+        frames = gradio.Gallery(
+            label="what the model looked at", columns=8, height=200, object_fit="contain", format="png"
+        )
         network = gradio.Image(label="tensor networks", show_label=False, interactive=False, format="png")
         gradio.on([page.load, model.change], show, model, [words, network], api_name="show")
         gradio.on([model.change, video.change], look, [model, video], [labels, frames, times], api_name="look")

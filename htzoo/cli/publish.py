@@ -62,9 +62,14 @@ def _save(source: Path, output: Path, load_as: str | None) -> Path:
 
 
 def _publish(folder: Path, repo: str, private: bool | None, revision: str | None, dry_run: bool) -> None:
+    from huggingface_hub import hf_hub_url
+
     from htzoo.hub.card import CARD_NAME
+    from htzoo.hub.explain import explaining
     from htzoo.hub.upload import contents, upload_folder
 
+    with explaining(repo):
+        hf_hub_url(repo, CARD_NAME)  # looks at the name, and asks nobody
     at = f" on branch {revision}" if revision else ""
     if dry_run:
         card = contents(folder, repo)[CARD_NAME]

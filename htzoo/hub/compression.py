@@ -144,7 +144,8 @@ def compress_classifier(
     words = {key: None if form is None else form.to_dict() for key, form in formats.items()}
     none: dict[str, Any] = {"input_format": None, "hidden_format": None, "joint_format": None}
     arguments = {**model.config.arguments, **none, **words}
-    small = PublishedClassifier(replace(model.config, arguments=arguments, result=None))  # the accuracy is another one
+    config = replace(model.config, arguments=arguments, name=None, result=None)  # the accuracy is another one
+    small = PublishedClassifier(config)
     state = {key: value for key, value in model.state_dict().items() if not key.startswith("recurrent.")}
     small.load_state_dict({**state, **{f"recurrent.{key}": value for key, value in layer.state_dict().items()}})
     return small.eval(), rows

@@ -54,6 +54,7 @@ class ModelConfig:
         multilabel: whether a clip may have several labels, each with a probability of its own.
         name: name of the configuration that it was trained by.
         result: what it reached; None where it was not tested.
+        weights_sha256: of the model.safetensors that it was saved with; None in folders of htzoo before it was kept.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class ModelConfig:
     multilabel: bool = False
     name: str | None = None
     result: Result | None = None
+    weights_sha256: str | None = None
 
     def to_json(self) -> str:
         """The text of config.json."""
@@ -73,6 +75,7 @@ class ModelConfig:
             "sampling": None if self.sampling is None else asdict(self.sampling),
             "multilabel": self.multilabel,
             "result": None if self.result is None else asdict(self.result),
+            "weights_sha256": self.weights_sha256,
         }
         return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -144,7 +147,7 @@ def _checked(values: Any) -> ModelConfig:
             "install the htzoo that wrote it"
         )
     values = {key: value for key, value in values.items() if key != "config_version"}
-    _only(values, {"name", "model", "arguments", "sampling", "multilabel", "result"}, "config")
+    _only(values, {"name", "model", "arguments", "sampling", "multilabel", "result", "weights_sha256"}, "config")
     kind = values.get("model")
     if not isinstance(kind, str) or kind not in ARGUMENTS:
         raise _WrongError(f"model is {str(kind)[:100]!r}: known models are {', '.join(ARGUMENTS)}")
@@ -155,8 +158,9 @@ def _checked(values: Any) -> ModelConfig:
     _only(arguments, table, "arguments")
     for key, value in arguments.items():
         table[key](key, value)
-    name, multilabel = values.get("name"), values.get("multilabel", False)
+    name, multilabel, digest = values.get("name"), values.get("multilabel", False), values.get("weights_sha256")
     _or_none(_text)("name", name)
+    _or_none(_text)("weights_sha256", digest)
     _boolean("multilabel", multilabel)
     sampling = _table_of("sampling", values.get("sampling"), _SAMPLING)
     if kind in MODELS and sampling is None:
@@ -168,7 +172,8 @@ def _checked(values: Any) -> ModelConfig:
     if sampler is not None and kind in MODELS:
         _clip_fits(sampler, arguments.get("frame_size", [1, 1, 3]))
     result = _table_of("result", values.get("result"), _RESULT)
-    return ModelConfig(kind, arguments, sampler, multilabel, name, None if result is None else Result(**result))
+    reached = None if result is None else Result(**result)
+    return ModelConfig(kind, arguments, sampler, multilabel, name, reached, digest)
 
 
 def _table_of(key: str, values: Any, table: Mapping[str, Check]) -> dict[str, Any] | None:

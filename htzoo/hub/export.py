@@ -22,7 +22,7 @@ from htzoo.nn.weight import Prepared
 
 SUFFIXES = (".onnx", ".pt2")
 _MOST_CLIPS, _MOST_FRAMES = 4096, 65536
-_MOST_DIFFERENCE = 1e-2  # of a logit, where rounding makes some 1e-5
+_MOST_DIFFERENCE = 1e-3  # of a logit, where rounding makes some 1e-6
 
 
 class ExportError(RuntimeError):

@@ -14,7 +14,7 @@ from htzoo.hub.config import CONFIG_NAME, read_config
 from htzoo.hub.describe import build
 from htzoo.hub.errors import ModelError
 from htzoo.hub.shipped import PINNED, checkpoint_folder, pretrained_names
-from htzoo.hub.weights import WEIGHTS_NAME, check_header, read_weights
+from htzoo.hub.weights import WEIGHTS_NAME, check_header, digest, read_weights
 
 _ZOO, _HUB = "zoo:", "hf-hub:"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -93,7 +93,7 @@ def _unknown(name: str, known: list[str]) -> str:
     if name in config_names():
         have = f"those with weights are {', '.join(known)}" if known else "none has any yet"
         return f"{name!r} has no trained weights: {have}; htzoo.create_model({name!r}) starts from fresh ones"
-    near = difflib.get_close_matches(name, [*known, *config_names()], n=3)
+    near = difflib.get_close_matches(name, {*known, *config_names()}, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known names are {', '.join(known) or 'none yet'}"
     return f"no model {name!r}: it is neither a name of the zoo, nor a folder here, nor written ORG/REPO; {hint}"
 
@@ -125,6 +125,8 @@ def _load(config_path: Path, fetch_weights: Callable[[int], Path]) -> nn.Module:
         raise ModelError(f"{config_path}: no model can be built from this: {reason}") from None
     weights = fetch_weights(size + 1024 * (len(expected) + 1024))  # a header is far smaller than this
     check_header(weights, expected)
+    if config.weights_sha256 not in (None, digest(weights)):
+        raise ModelError(f"{weights} was not saved together with {config_path.name}, or is damaged: save or fetch both")
     state = read_weights(weights)
     if any(buffer.is_meta and name not in state for name, buffer in model.named_buffers()):
         # Tables that a CNN computes and does not save. The weights that it draws leave the caller's stream alone.

@@ -18,7 +18,7 @@ from htzoo.hub.card import CARD_NAME, is_ours, model_card
 from htzoo.hub.config import CONFIG_NAME, ModelConfig, read_config
 from htzoo.hub.describe import describe
 from htzoo.hub.run import Training
-from htzoo.hub.weights import WEIGHTS_NAME
+from htzoo.hub.weights import WEIGHTS_NAME, digest
 
 
 def save_pretrained(
@@ -33,7 +33,9 @@ def save_pretrained(
 ) -> Path:
     """Write config.json, model.safetensors and a model card, all of them or none.
 
-    A card that was edited by hand is left alone.
+    A card that was edited by hand is left alone. Files of an older model are replaced at the end, one after the other;
+    config.json holds the SHA-256 of its weights, so that a mixture of two models, should the power fail in between, is
+    never loaded.
 
     Args:
         module: a :class:`~htzoo.models.VideoClassifier`, or a recurrent layer of :mod:`htzoo.nn`.
@@ -63,9 +65,10 @@ def save_pretrained(
     output.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".saving-", dir=output) as made:
         staged = Path(made)
+        save_file(state, staged / WEIGHTS_NAME, metadata={"format": "pt"})
+        config = replace(config, weights_sha256=digest(staged / WEIGHTS_NAME))
         (staged / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8", newline="\n")
         read_config(staged / CONFIG_NAME)  # what cannot be read again is not published
-        save_file(state, staged / WEIGHTS_NAME, metadata={"format": "pt"})
         shutil.copymode(staged / CONFIG_NAME, staged / WEIGHTS_NAME)  # safetensors makes it for the owner alone
         for name, source in (pictures or {}).items():
             shutil.copyfile(source, staged / name)

@@ -80,6 +80,8 @@ def test_publish_dry_run(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     assert 'htzoo.from_pretrained("someone/digits")' in printed
     assert printed.splitlines()[-1].endswith("as someone/digits; nothing was sent")
+    assert main(["publish", str(checkpoint), "--repo", "some one/digits", "--dry-run"]) == 1
+    assert "'some one/digits' is no name of a repository: write ORG/NAME" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,8 @@ def test_publish_dry_run(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -
         (["export", "a", "-o", "a.tflite"], 2, "give a file that ends in .onnx or .pt2"),
         (["compress", "a", "--to", "tt", "-o", "b"], 2, "give either --budget, or the shape"),
         (["compress", "a", "--to", "xx", "-o", "b"], 2, "invalid choice: 'xx'"),
+        (["compress", "a", "--to", "tt", "--budget", "lots", "-o", "b"], 2, "'lots' is neither a number of parameters"),
+        (["classify", "moving_digits_ht", "gone.mp4"], 1, "1 of 1 videos could not be labelled: gone.mp4 does not"),
         (["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b"], 1, "a.pt is no file"),
         (
             ["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b", "--trainer.max_epochs=1"],
@@ -173,6 +177,7 @@ def test_compress_a_model_and_fine_tune_it(
     )
     assert torch.equal(new.classifier.weight, old.classifier.weight)
     assert new.config.result is None  # what the large model reached says nothing of this one
+    assert new.config.name == "small"
     tuned = htzoo_command(
         *words, "-o", "tuned", "--json", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
         "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--model.init_args.optimizer.init_args.lr=1e-9",
@@ -181,7 +186,7 @@ def test_compress_a_model_and_fine_tune_it(
     assert json.loads(tuned.stdout)["folder"] == "tuned"
     assert "tuned: fine-tuned, test accuracy" in tuned.stderr
     trained = from_pretrained(tmp_path / "tuned")
-    assert trained.config.result is not None
+    assert trained.config.result is not None and trained.config.name == "tuned"
     assert torch.allclose(trained.classifier.weight, new.classifier.weight, atol=1e-6)  # it did start from there
 
 

@@ -1,5 +1,6 @@
 """Files that mean harm: refused in one line, nothing run, nothing large allocated."""
 
+import hashlib
 import json
 import pickle
 import struct
@@ -15,6 +16,8 @@ from safetensors.torch import load_file, save_file
 
 import htzoo
 from htzoo.hub.errors import ModelError
+from htzoo.hub.saving import save_pretrained
+from tests.hub.conftest import SAMPLING, small_model
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -37,6 +40,7 @@ def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], obj
     state = load_file(path)
     change(state)
     save_file(state, path)
+    change_config(folder, lambda config: config.update(weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
 
 
 class Bomb:
@@ -84,6 +88,14 @@ def test_other_tensors(saved: Path, change: Callable[[dict[str, torch.Tensor]], 
     refused(saved, message)
 
 
+def test_weights_of_another_save(saved: Path, tmp_path: Path) -> None:
+    other = save_pretrained(small_model(seed=1), tmp_path / "other", sampling=SAMPLING)
+    (other / "model.safetensors").replace(saved / "model.safetensors")  # as a crash between two files would leave it
+    refused(saved, r"model\.safetensors was not saved together with config\.json, or is damaged")
+    change_config(saved, lambda config: config.pop("weights_sha256"))
+    assert htzoo.from_pretrained(saved)  # folders that an older htzoo saved
+
+
 @pytest.mark.parametrize("keep", [0, 4, 100, 5_000])
 def test_cut_off(saved: Path, keep: int) -> None:
     path = saved / "model.safetensors"
@@ -123,6 +135,7 @@ def tensor_train(**values: object) -> Change:
         (lambda config: config.pop("config_version"), "this is no model of htzoo"),
         (lambda config: config.update(auto_map={"AutoModel": "x.py"}), "config has 'auto_map', which is unknown"),
         (lambda config: config.pop("sampling"), "sampling is missing"),
+        (lambda config: config.update(weights_sha256=7), "weights_sha256 is 7: it must be printable text"),
         (lambda config: config["sampling"].update(views=1_000_000), "views of sampling is 1000000"),
         (lambda config: config["sampling"].update(sampling="../x"), "it must be one of uniform"),
         (arguments(class_path="os.system"), "arguments has 'class_path', which is unknown"),

@@ -4,6 +4,8 @@ import inspect
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from htzoo.hub.describe import describe
 from htzoo.hub.saving import save_pretrained
 from htzoo.models import VideoClassifier
 from htzoo.nn import GRU, LSTM, RNN
+from tests.cli.command import ROOT
 from tests.hub.conftest import SAMPLING, small_model
 
 SHAPES = {
@@ -168,6 +171,17 @@ def test_loading_leaves_the_random_numbers_alone(saved: Path) -> None:
     torch.manual_seed(7)
     htzoo.from_pretrained(saved)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_loading_imports_no_compiler(saved: Path) -> None:
+    heavy = "{'torch._dynamo', 'lightning', 'timm'} & {*sys.modules}"
+    code = f"import sys, htzoo; htzoo.from_pretrained({str(saved)!r}); print({heavy})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert result.stdout == "set()\n"
+
+
+def test_tables_that_a_cnn_computes_and_does_not_save(tmp_path: Path) -> None:
+    check(small_model(backbone="test_vit_relpos", frame_size=(24, 32, 3), input_format=None), tmp_path)
 
 
 def test_classify_a_clip_and_windows(few_root: Path, tmp_path: Path) -> None:
