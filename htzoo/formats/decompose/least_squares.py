@@ -24,7 +24,7 @@ class _Labelled(NamedTuple):
     edges: Edges
 
 
-def least_squares(network: Network, matrix: Tensor, cores: list[Tensor], sweeps: int, tolerance: float = 1e-6) -> float:
+def least_squares(network: Network, matrix: Tensor, cores: list[Tensor], sweeps: int, tolerance: float = 1e-4) -> float:
     """Improve ``cores`` in place, one at a time, each being set to its best for the others as they are.
 
     In one core alone the network is linear: its best solves normal equations whose matrix is the network of the other
