@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import subprocess
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -28,6 +27,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from marks import fill
 from torch import nn
 from tqdm import tqdm
 
@@ -184,20 +184,12 @@ def milliseconds(layers: list[nn.Module], *, training: bool) -> list[float]:
 
 def fill_page() -> None:
     """Put the tables between their marks."""
-    text = PAGE.read_text(encoding="utf-8")
     document = json.loads(TIMES.read_text(encoding="utf-8"))
     speed = {(row["method"], row["budget"]): row for row in document["times"]}
     for source in SOURCES:
         rows = [row for row in read_rows() if row["source"] == source]
-        rows.sort(key=lambda row: (list(METHODS).index(row["method"]), int(row["budget"])))
-        lines = "\n".join(table(rows, speed))
-        marks = re.compile(rf"(<!-- {source} -->\n).*?(<!-- end {source} -->)", re.DOTALL)
-        text = marks.sub(lambda match, lines=lines: f"{match[1]}\n{lines}\n\n{match[2]}", text)
-    machine = re.compile(r"(<!-- machine -->\n).*?(<!-- end machine -->)", re.DOTALL)
-    line = f"Timed on {machine_line(document['machine'])}."
-    text = machine.sub(lambda match: f"{match[1]}\n{line}\n\n{match[2]}", text)
-    with replacing(PAGE) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        fill(PAGE, source, "\n".join(table(rows, speed)))
+    fill(PAGE, "machine", f"Timed on {machine_line(document['machine'])}.")
 
 
 def table(rows: list[dict[str, str]], speed: dict[tuple[str, int], dict[str, Any]]) -> Iterator[str]:
