@@ -60,11 +60,13 @@ def _cut(content: bytes, rng: random.Random) -> bytes:
     return content[: rng.randrange(1, len(content))]
 
 
+FEW_BITS = ("8 bits flipped", "3 bits flipped", "1 bit flipped")  # which may make another legal stream
 DAMAGE: dict[str, Damage] = {
     "cut off": _cut,
     "a stretch gone": _hole,
     "a stretch of zeros": _zeros,
     "a stretch of noise": _noise,
+    "64 bits flipped": _flip(64),
     "8 bits flipped": _flip(8),
     "3 bits flipped": _flip(3),
     "1 bit flipped": _flip(1),

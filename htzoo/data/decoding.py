@@ -66,6 +66,9 @@ def open_video(file: Path) -> av.container.InputContainer:
     if not container.streams.video:
         container.close()
         raise VideoError(f"{file} has no video stream; choose a file with pictures.")
+    if container.streams.video[0].codec_context is None:  # its name may be damaged
+        container.close()
+        raise VideoError(f"{file} is of a codec that FFmpeg does not know; replace the file.")
     return container
 
 
