@@ -132,7 +132,7 @@ def draw(title: str, rows: list[Row], path: Path) -> None:
         ("processor seconds of a training", lambda row: row.seconds),
     )
     for axis, (label, value) in zip(axes, panels, strict=True):
-        for row, marker, colour in zip(rows, cycle("osDv^<>pPX*h"), cycle(plt.cm.Paired.colors), strict=False):
+        for row, marker, colour in zip(rows, cycle("osDv^<>pPX*h"), cycle(plt.cm.tab10.colors), strict=False):
             axis.errorbar(value(row), row.mean, row.seed_spread, fmt=marker, color=colour, capsize=3, label=row.rival)
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
