@@ -11,6 +11,7 @@ import re
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -110,7 +111,7 @@ def table(rows: list[Row]) -> str:
     lines = [f"| {columns.replace(', ', ' | ')} |", "|" + "---|" * len(columns.split(", "))]
     for row in rows:
         input_to_hidden = "(joint)" if row.rival.startswith("FD") else f"{row.input_to_hidden:,}"
-        ratio = f"1/{dense.recurrent / row.recurrent:,.0f}" if dense and row is not dense else ""
+        ratio = f"1/{dense.recurrent / row.recurrent:.3g}" if dense and row is not dense else ""
         gap = ""
         if dense and row is not dense and len(row.folds) > 1:
             gaps = [ours - theirs for ours, theirs in zip(row.folds, dense.folds, strict=True)]
@@ -131,11 +132,12 @@ def draw(title: str, rows: list[Row], path: Path) -> None:
         ("processor seconds of a training", lambda row: row.seconds),
     )
     for axis, (label, value) in zip(axes, panels, strict=True):
-        for row, marker in zip(rows, "osDv^<>pPX", strict=False):
-            axis.errorbar(value(row), row.mean, row.seed_spread, fmt=marker, capsize=3, label=row.rival)
-        axis.set_xscale("log")
+        for row, marker, colour in zip(rows, cycle("osDv^<>pPX*h"), cycle(plt.cm.tab10.colors), strict=False):
+            axis.errorbar(value(row), row.mean, row.seed_spread, fmt=marker, color=colour, capsize=3, label=row.rival)
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
+    for axis in axes[:2]:
+        axis.set_xscale("log")
     axes[0].set_ylabel("test accuracy")
     axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(title)
