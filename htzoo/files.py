@@ -1,5 +1,6 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all, and know it again."""
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -31,3 +32,12 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_digest(path: Path, name: str = "sha256") -> str:
+    """The digest of a file in hexadecimal, "sha256" or "md5"."""
+    digest = hashlib.new(name, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -10,10 +10,10 @@ from typing import Literal
 
 from htzoo.cores import available_cores
 from htzoo.data.decoding import VIDEO_SUFFIXES, decode, existing, no_picture
-from htzoo.data.download import file_digests
 from htzoo.data.errors import DataError, VideoError
 from htzoo.data.index import Entry, has_index, read_index
 from htzoo.data.sealing import check_seal
+from htzoo.files import file_digest
 
 Kind = Literal["missing", "empty", "unreadable", "too short", "other count", "same file", "same frames"]
 MIN_FRAMES = 2
@@ -120,7 +120,7 @@ def _look(folder: Path, path: str, prepared: bool) -> _Seen | Problem:
             count += 1
         if count == 0:
             raise no_picture(file)
-        return _Seen(file_digests(file, "sha256")[0], digest.hexdigest(), count)
+        return _Seen(file_digest(file), digest.hexdigest(), count)
     except VideoError as error:
         return Problem(path, "unreadable", str(error).removeprefix(f"{file} "))
     except (OSError, ValueError) as error:

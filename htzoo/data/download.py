@@ -1,6 +1,5 @@
 """Downloading a published file: interrupted and resumed as often as need be, and checked before it has its name."""
 
-import hashlib
 import http.client
 import os
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from htzoo.data.errors import DataError
 from htzoo.data.source import Source
+from htzoo.files import file_digest
 
 _CHUNK = 1 << 18
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
@@ -70,22 +70,12 @@ def download(source: Source, folder: Path, pauses: Sequence[float] = _PAUSES) ->
     return target
 
 
-def file_digests(path: Path, *names: str) -> list[str]:
-    """Digests of a file in hexadecimal, such as those called "md5" and "sha256", read once for all."""
-    digests = [hashlib.new(name, usedforsecurity=False) for name in names]
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            for digest in digests:
-                digest.update(chunk)
-    return [digest.hexdigest() for digest in digests]
-
-
 def _verify(file: Path, source: Source, remedy: str) -> None:
     size = file.stat().st_size
     if source.size is not None and size != source.size:
         raise DataError(f"{file} has {size:,} bytes where the published file has {source.size:,}; {remedy}.")
     for name, published in (("md5", source.md5), ("sha256", source.sha256)):
-        if published is not None and (found := file_digests(file, name)[0]) != published.lower():
+        if published is not None and (found := file_digest(file, name)) != published.lower():
             raise DataError(f"{file} has {name.upper()} {found} where the published one is {published}; {remedy}.")
 
 

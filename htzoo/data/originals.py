@@ -10,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from htzoo.data.archives import is_archive
-from htzoo.data.download import download, file_digests
+from htzoo.data.download import download
 from htzoo.data.errors import DataError
 from htzoo.data.extract import extract
 from htzoo.data.reading import Frames
 from htzoo.data.source import ClipLabel, Source
+from htzoo.files import file_digest
 
 UNPACKED = ".unpacked"  # folder of what is extracted on the way, hidden so that nobody keeps anything there
 
@@ -115,7 +116,7 @@ def find_trees(
 
 
 def _fact(archive: Path) -> dict[str, object]:
-    return {"file": archive.name, "bytes": archive.stat().st_size, "sha256": file_digests(archive, "sha256")[0]}
+    return {"file": archive.name, "bytes": archive.stat().st_size, "sha256": file_digest(archive)}
 
 
 def matches(path: PurePosixPath, patterns: Sequence[str]) -> bool:

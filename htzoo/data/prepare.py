@@ -20,7 +20,6 @@ from pathlib import Path
 import av
 
 from htzoo.cores import available_cores
-from htzoo.data.download import file_digests
 from htzoo.data.errors import DataError, VideoError
 from htzoo.data.index import INDEX, Entry, write_index
 from htzoo.data.journal import Journal
@@ -30,7 +29,7 @@ from htzoo.data.sealing import check_seal
 from htzoo.data.source import ClipLabel
 from htzoo.data.transcode import transcode
 from htzoo.data.writing import CRF, X264, write_video
-from htzoo.files import replacing
+from htzoo.files import file_digest, replacing
 
 DAMAGED, PREPARED = "damaged.csv", "prepared.json"
 SHORT_SIDE = 240
@@ -192,7 +191,7 @@ def _make_all(
 def _make(original: Original, folder: Path, journal: Journal, short_side: int) -> Entry | str:
     """Make one clip; the reason where its original is damaged."""
     try:
-        digest = file_digests(original.file, "sha256")[0]
+        digest = file_digest(original.file)
     except OSError as error:
         return f"cannot be read ({error.strerror or error}); copy it again."
     known = journal.find(original.source, digest, folder)

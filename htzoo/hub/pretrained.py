@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from htzoo.files import file_digest
 from htzoo.hub.config import CONFIG_NAME, read_config
 from htzoo.hub.describe import build
 from htzoo.hub.errors import ModelError
 from htzoo.hub.shipped import PINNED, checkpoint_folder, pretrained_names
-from htzoo.hub.weights import WEIGHTS_NAME, check_header, digest, read_weights
+from htzoo.hub.weights import WEIGHTS_NAME, check_header, read_weights
 
 _ZOO, _HUB = "zoo:", "hf-hub:"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -125,7 +126,7 @@ def _load(config_path: Path, fetch_weights: Callable[[int], Path]) -> nn.Module:
         raise ModelError(f"{config_path}: no model can be built from this: {reason}") from None
     weights = fetch_weights(size + 1024 * (len(expected) + 1024))  # a header is far smaller than this
     check_header(weights, expected)
-    if config.weights_sha256 not in (None, digest(weights)):
+    if config.weights_sha256 not in (None, file_digest(weights)):
         raise ModelError(f"{weights} was not saved together with {config_path.name}, or is damaged: save or fetch both")
     state = read_weights(weights)
     if any(buffer.is_meta and name not in state for name, buffer in model.named_buffers()):

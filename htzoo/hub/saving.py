@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from htzoo.data.sampling import FrameSampler
+from htzoo.files import file_digest
 from htzoo.hub.card import CARD_NAME, is_ours, model_card
 from htzoo.hub.config import CONFIG_NAME, ModelConfig, read_config
 from htzoo.hub.describe import describe
 from htzoo.hub.run import Training
-from htzoo.hub.weights import WEIGHTS_NAME, digest
+from htzoo.hub.weights import WEIGHTS_NAME
 
 
 def save_pretrained(
@@ -66,7 +67,7 @@ def save_pretrained(
     with TemporaryDirectory(prefix=".saving-", dir=output) as made:
         staged = Path(made)
         save_file(state, staged / WEIGHTS_NAME, metadata={"format": "pt"})
-        config = replace(config, weights_sha256=digest(staged / WEIGHTS_NAME))
+        config = replace(config, weights_sha256=file_digest(staged / WEIGHTS_NAME))
         (staged / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8", newline="\n")
         read_config(staged / CONFIG_NAME)  # what cannot be read again is not published
         shutil.copymode(staged / CONFIG_NAME, staged / WEIGHTS_NAME)  # safetensors makes it for the owner alone

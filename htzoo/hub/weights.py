@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,15 +42,6 @@ def check_header(path: Path, expected: Mapping[str, Tensor]) -> None:
                     )
     except (SafetensorError, OSError) as error:
         raise _unreadable(path, error) from None
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            found.update(part)
-    return found.hexdigest()
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
