@@ -18,6 +18,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 from run import MEASURED, STUDIES, TRIALS, Study
 
 from htzoo.nn import GRU, LSTM
@@ -138,6 +139,7 @@ def draw(title: str, rows: list[Row], path: Path) -> None:
         axis.grid(alpha=0.3)
     for axis in axes[:2]:
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(NullFormatter())  # labels between the powers of ten would overlap
     axes[0].set_ylabel("test accuracy")
     axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(title)
