@@ -114,7 +114,8 @@ def _page(names: Sequence[str], folder: Path) -> gradio.Blocks:
         except (VideoError, OSError) as error:
             return {}, [], str(error).replace(video, Path(video).name)
 
-    with gradio.Blocks(title="htzoo", analytics_enabled=False) as page:
+    page = gradio.Blocks(title="htzoo", analytics_enabled=False)
+    with page:
         gradio.Markdown("# htzoo\nRecurrent video models whose weights are tensor networks. Drop in a video.")
         with gradio.Row():
             with gradio.Column():
