@@ -210,7 +210,7 @@ def test_memory_and_files_stay_flat_over_5000_clips(root: Path) -> None:
     read(0, 500)
     before, files = resident(), len(os.listdir("/proc/self/fd"))
     read(500, 5000)
-    assert resident() - before < 20e6  # what the heap keeps; one leaked decoder a clip would be a gigabyte
+    assert resident() - before < 40e6  # what the heap keeps; one leaked decoder a clip would be a gigabyte
     assert len(os.listdir("/proc/self/fd")) == files
 
 
@@ -221,8 +221,11 @@ def test_memory_and_files_of_workers_stay_flat(root: Path, start: str) -> None:
     data = Watched(ready(root, frames=4)._dataset("test"))
     loader = DataLoader(data, 11, num_workers=1, multiprocessing_context=start, persistent_workers=True)
     epochs = [[(memory, files) for batch in loader for memory, files in batch.tolist()] for _ in range(12)]
-    assert max(memory for memory, _ in epochs[-1]) - max(memory for memory, _ in epochs[2]) < 10e6
-    assert {files for _, files in epochs[2]} == {files for _, files in epochs[-1]}
+    (memory, files), (last_memory, last_files) = (map(max, zip(*epochs[k], strict=True)) for k in (2, -1))
+    assert last_memory - memory < 30e6
+    assert (
+        last_files <= files + 2
+    )  # a batch on its way to the loader is a file for a moment; a leak would be one a clip
 
 
 class Watched(Dataset[torch.Tensor]):
