@@ -223,9 +223,7 @@ def test_memory_and_files_of_workers_stay_flat(root: Path, start: str) -> None:
     epochs = [[(memory, files) for batch in loader for memory, files in batch.tolist()] for _ in range(12)]
     (memory, files), (last_memory, last_files) = (map(max, zip(*epochs[k], strict=True)) for k in (2, -1))
     assert last_memory - memory < 30e6
-    assert (
-        last_files <= files + 2
-    )  # a batch on its way to the loader is a file for a moment; a leak would be one a clip
+    assert last_files <= files + 2  # a batch on its way is a file for a moment; a leak is one a clip
 
 
 class Watched(Dataset[torch.Tensor]):
