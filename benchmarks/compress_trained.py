@@ -188,6 +188,7 @@ def fill_page() -> None:
     speed = {(row["method"], row["budget"]): row for row in document["times"]}
     for source in SOURCES:
         rows = [row for row in read_rows() if row["source"] == source]
+        rows.sort(key=lambda row: (int(row["budget"]), list(METHODS).index(row["method"])))
         fill(PAGE, source, "\n".join(table(rows, speed)))
     fill(PAGE, "machine", f"Timed on {machine_line(document['machine'])}.")
 
