@@ -28,7 +28,7 @@ from htzoo.report.sheet import SHORT
 
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
-NAMES = ("ucf11", "cnn", "peers_ucf11", "decompose", "scaling")
+NAMES = ("ucf11", "cnn", "peers_ucf11", "peers_cnn", "decompose", "scaling")
 LOOKS = {
     "HT": (BLUE, "o"),
     "TT": (ORANGE, "s"),
