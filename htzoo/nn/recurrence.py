@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from htzoo.nn.autocast import autocasts
 from htzoo.nn.weight import Prepared
 
 State = tuple[Tensor, ...]
@@ -239,5 +240,4 @@ def _differentiable(ctx: Any, inputs: Sequence[Tensor | None], d_results: State)
 
 def _full_precision(like: Tensor) -> AbstractContextManager[Any]:
     """Autocast off: the state is kept in the parameters' precision, and the merged weight is cast already."""
-    device = like.device.type
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    return torch.autocast(like.device.type, enabled=False) if autocasts(like.device) else nullcontext()

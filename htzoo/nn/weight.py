@@ -15,6 +15,7 @@ from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
 from htzoo.formats.merge import to_dense
 from htzoo.formats.multiply import backward, backward_to_input, forward, product
+from htzoo.nn.autocast import autocasts
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def check_dtype(name: str, value: Tensor, parameter: Tensor) -> None:
     Raises:
         ValueError: it is not.
     """
-    autocast = torch.is_autocast_enabled(value.device.type)
+    autocast = autocasts(value.device)
     if value.dtype != parameter.dtype and not (autocast and value.is_floating_point()):
         raise ValueError(
             f"{name} is {value.dtype}, but the layer's parameters are {parameter.dtype}: "
@@ -178,7 +179,7 @@ class Weight(nn.Module):
             chain = self.compiled_chain
         else:
             chain = chain_of(network, rows, device, input_gradient=input_gradient)
-        if not torch.is_autocast_enabled(device.type):
+        if not autocasts(device):
             return Prepared(chain, tuple(chain.matrices(cores)), padding)
         with torch.autocast(device.type, enabled=False):
             matrices = chain.matrices(cores)

@@ -221,6 +221,20 @@ def test_autocast_is_close(cell: str, formats: str, dtype: torch.dtype) -> None:
         assert all((a - b).norm() < 0.15 * a.norm() for a, b in zip(exact_gradients, gradients, strict=True))
 
 
+@pytest.mark.parametrize("formats", FORMATS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_all_tensors_are_made_on_the_device(cell: str, formats: str) -> None:
+    """On meta, which has shapes alone, every operation with a tensor of another device raises: it stands for a GPU."""
+    layer = make(cell, formats, 2, True).to("meta")
+    x = torch.empty(3, 5, 60, dtype=torch.float64, device="meta", requires_grad=True)
+    with torch.no_grad():
+        layer(x)
+    y, _ = layer(x)
+    y.sum().backward()
+    assert y.shape == (3, 5, 24)
+    assert all(value.grad is not None and value.grad.is_meta for value in (x, *layer.parameters()))
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # Dynamo's own
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_compiled_model_gives_equal_results(cell: str) -> None:
