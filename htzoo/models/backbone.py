@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import timm
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from timm.data import create_transform, resolve_model_data_config  # type: ignore[attr-defined]
 from timm.data.transforms import MaybeToTensor
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class Backbone(nn.Module):
         if weights is None and torch.get_default_device().type == "meta":
             self.network = pickle.loads(_without_numbers(name))
         else:
-            self.network = timm.create_model(name, pretrained=weights == "timm", num_classes=0)
+            self.network = _published(name) if weights == "timm" else timm.create_model(name, num_classes=0)
         if weights not in (None, "timm"):
             load_weights(self.network, name, weights)
         config = resolve_model_data_config(self.network)  # type: ignore[no-untyped-call]
@@ -84,6 +85,17 @@ class Backbone(nn.Module):
             found.update(key.encode())
             found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return found.hexdigest()
+
+
+def _published(name: str) -> nn.Module:
+    """A network with timm's weights, downloaded once."""
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0)
+    except LocalEntryNotFoundError as error:
+        raise FileNotFoundError(
+            f"backbone_weights is 'timm', but the weights of {name} are not in the cache of the Hugging Face Hub and "
+            "cannot be downloaded: connect to the network, or give a file of weights"
+        ) from error
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""CNNs: preprocessing as timm's, weights from files and packages, frozen ones, motion."""
+"""CNNs: preprocessing as timm's, weights from files, packages and the Hub, frozen ones, motion."""
 
 from pathlib import Path
 
@@ -56,6 +56,13 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
         Backbone("test_resnet", "gone.pth")
     with pytest.raises(ValueError, match="no package has weights of test_resnet: only of tf_efficientnet_lite0"):
         Backbone("test_resnet", "package")
+
+
+def test_weights_of_timm_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"test_resnet are not in the cache .* give a file of weights"):
+        Backbone("test_resnet", "timm")
 
 
 def test_package_gives_the_logits_of_the_original_and_names_photographs() -> None:
