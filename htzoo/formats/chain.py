@@ -70,6 +70,11 @@ class Chain:
     out_features: int
     between: int
 
+    @property
+    def num_saved(self) -> int:
+        """How many tensors :meth:`apply_and_save` keeps."""
+        return self.blocks * sum(link.saved for link in self.links)
+
     def matrices(self, cores: Sequence[Tensor]) -> list[Tensor]:
         """The matrix of every link, block by block. Gradients flow to the cores."""
         slices = [
@@ -133,7 +138,7 @@ class Chain:
             input_gradient: whether the gradient of ``x`` is wanted.
             totals: gradients of the matrices for other rows; those for these rows are added to them, in place.
         """
-        count = sum(link.saved for link in self.links)
+        count = self.num_saved // self.blocks
         d_x: Tensor | None = None
         d_matrices: list[Tensor] = []
         for k, block in enumerate(self._by_block(matrices)):
@@ -142,7 +147,7 @@ class Chain:
             block_totals = totals[start : start + len(block)] if totals else (None,) * len(block)
             d_block, found = self._gradients(block, entered, y, block_totals, input_gradient)
             d_matrices += found
-            if input_gradient:
+            if d_block is not None:
                 d_x = d_block if d_x is None else d_x + d_block
         return d_x, d_matrices
 
@@ -166,7 +171,7 @@ class Chain:
         y: Tensor,
         totals: Sequence[Tensor | None],
         input_gradient: bool,
-    ) -> tuple[Tensor, list[Tensor]]:
+    ) -> tuple[Tensor | None, list[Tensor]]:
         rows = y.shape[0]
         y = _permute_back(y, rows, self.shape, self.permutation)
         gradients = []
@@ -175,7 +180,7 @@ class Chain:
             gradients.append(_matrix_gradient(link, entered[k], y, totals[k]))
             if k or input_gradient:
                 y = _multiply_back(link, matrix, y, rows)
-        return y.reshape(rows, -1), gradients[::-1]
+        return (y.reshape(rows, self.in_features) if input_gradient else None), gradients[::-1]
 
 
 def chain_of(network: Network, rows: int, device: torch.device, *, input_gradient: bool) -> Chain:

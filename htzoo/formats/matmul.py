@@ -4,6 +4,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 # From measurements on one core with AVX-512: oneDNN reaches up to twice the speed of ``torch.mm`` where many rows meet
 # a narrow matrix, but takes 20 microseconds to start, and is slow with a transposed first factor that is wide or short.
@@ -25,7 +26,7 @@ def add_matmul(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _is_for_onednn(a: Tensor, b: Tensor) -> bool:
-    """Whether oneDNN can take this product, and takes less time for it; it has no gradients, and no rule for vmap."""
+    """Whether oneDNN can take this product, and takes less time for it; it has no gradients."""
     rows, inner = a.shape
     return (
         rows * inner * b.shape[1] >= _FEWEST
@@ -34,10 +35,15 @@ def _is_for_onednn(a: Tensor, b: Tensor) -> bool:
         and (a.stride(1) == 1 or (rows <= _WIDEST and inner >= _SHORTEST))
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(a)
-        and not torch._C._functorch.is_functorch_wrapped_tensor(b)
+        and not is_transformed(a, b)
+        and bool(torch.backends.mkldnn.enabled)
         and _has_onednn()
     )
+
+
+def is_transformed(*tensors: Tensor) -> bool:
+    """Whether ``torch.func`` or forward-mode differentiation is at work, which must see PyTorch's own operations."""
+    return forward_ad._current_level >= 0 or any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
 
 
 @cache

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.chain import Chain, chain_of
+from htzoo.formats.matmul import is_transformed
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU
 
@@ -35,9 +36,9 @@ def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
     A few rows at a time pass the whole chain, forward and backward, so that what lies between two products stays in the
     cache. What is cheaper computed again than written to memory and read back is not kept for the backward.
     """
-    if torch.compiler.is_compiling():  # the compiler derives a backward of its own
+    if torch.compiler.is_compiling() or is_transformed(x, *matrices):  # these derive a backward of their own
         return chain.apply(matrices, x)
-    y: Tensor = _Product.apply(chain, x, *matrices)[0]
+    y: Tensor = _Product.apply(chain, x, *matrices)
     return y
 
 
@@ -74,9 +75,14 @@ def backward(
     """
     # Where the gradient itself will be differentiated, all is computed again, by differentiable operations.
     again = torch.is_grad_enabled()
-    rows = x.shape[0] if again else rows_at_once(chain, x)
+    count = 0 if again else chain.num_saved
+    if again:
+        rows = x.shape[0]
+    elif saved:  # the pieces of the forward, whatever the number of threads has become
+        rows = math.ceil(x.shape[0] / (len(saved) // count))
+    else:
+        rows = rows_at_once(chain, x)
     parts = torch.split(x, rows)
-    count = 0 if again else len(saved) // len(parts)
     d_x = []
     for k, (x_part, y_part) in enumerate(zip(parts, torch.split(d_y, rows))):
         found = saved[k * count : (k + 1) * count]
@@ -102,28 +108,17 @@ def rows_at_once(chain: Chain, x: Tensor) -> int:
 
 
 class _Product(torch.autograd.Function):
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(chain: Chain, x: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
-        """Outputs, and what the backward shall find."""
+    def forward(ctx: Any, chain: Chain, x: Tensor, *matrices: Tensor) -> Tensor:
+        """Outputs."""
         y, saved = forward(chain, matrices, x)
-        return y, *saved
+        ctx.chain = chain
+        ctx.save_for_backward(x, *matrices, *saved)
+        return y
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Keep the tensors."""
-        ctx.chain, *tensors = inputs
-        saved = output[1:]
-        ctx.mark_non_differentiable(*saved)
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *saved)
-
-    @staticmethod
-    def backward(ctx: Any, d_y: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_y: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the input and of the matrices."""
-        if d_y is None:
-            return (None,) * len(ctx.needs_input_grad)
         _, x_wanted, *matrices_wanted = ctx.needs_input_grad
         x, *tensors = ctx.saved_tensors
         matrices, saved = tensors[: len(matrices_wanted)], tensors[len(matrices_wanted) :]

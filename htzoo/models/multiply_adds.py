@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from htzoo.formats import Dense
 from htzoo.formats.columns import columns_of
-from htzoo.formats.plan import plan
+from htzoo.formats.cost import multiply_adds
 from htzoo.models.video_classifier import VideoClassifier
 
 
@@ -26,8 +26,4 @@ def input_multiply_adds(model: VideoClassifier, frames: int) -> tuple[int, int]:
         return dense, dense
     if joint is not None:
         network = columns_of(network, 0, layer.input_size).network
-    found = plan(network, frames)
-    blocks = 1 if found.split is None else network.sizes[found.split]
-    part = network if found.split is None else network.slice(found.split)
-    count = sum(p.before * p.after * part.size(p.contracted) * part.size(p.new) for p in found.products)
-    return blocks * count, dense
+    return multiply_adds(network, frames), dense

@@ -69,7 +69,8 @@ def compress(
             all others. The layers above stay dense.
 
     Returns:
-        The layer of :mod:`htzoo.nn`, with the module's dtype, device and mode (training or evaluation).
+        The layer of :mod:`htzoo.nn`, with the module's dtype, device and mode (training or evaluation), frozen where
+        all of the module is.
 
     Raises:
         ValueError: the layer has no twin, a format does not fit its sizes, or formats exclude each other.
@@ -109,6 +110,7 @@ def compress(
             _add_hidden_bias(layer, name.removeprefix("bias_hh_"), parameter)
         elif name.startswith("bias"):
             layer.get_parameter(name.replace("bias_ih", "bias")).copy_(parameter)
+    layer.requires_grad_(any(parameter.requires_grad for parameter in parameters.values()))
     return layer.train(module.training)
 
 

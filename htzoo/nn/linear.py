@@ -47,13 +47,13 @@ class Linear(nn.Module):
         if self.bias is not None:
             self.bias.zero_()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``x @ W.T + b`` for ``x`` of shape (..., in_features).
+    def forward(self, input: Tensor) -> Tensor:
+        """``input @ W.T + b`` for ``input`` of shape (..., in_features).
 
         Raises:
-            ValueError: the last axis has another size, or ``x`` another type than the parameters.
+            ValueError: the last axis has another size, or ``input`` another type than the parameters.
         """
-        y: Tensor = self.weight(x)
+        y: Tensor = self.weight(input)
         return y if self.bias is None else y + self.bias
 
     @torch.no_grad()

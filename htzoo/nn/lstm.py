@@ -59,21 +59,22 @@ class LSTM(Recurrent):
                 self.get_parameter(f"bias_{suffix}").chunk(4)[1].fill_(1)
 
     def forward(
-        self, x: Tensor | PackedSequence, state: tuple[Tensor, Tensor] | None = None
+        self, input: Tensor | PackedSequence, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
         """Run the sequence.
 
         Args:
-            x: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or packed.
-            state: (h_0, c_0), each (layers * directions, batch, hidden_size) or without batch; zeros when None.
+            input: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or
+                packed.
+            hx: (h_0, c_0), each (layers * directions, batch, hidden_size) or without batch; zeros when None.
 
         Returns:
-            The outputs of the last layer, like ``x`` with directions * hidden_size features, and (h_n, c_n).
+            The outputs of the last layer, like ``input`` with directions * hidden_size features, and (h_n, c_n).
 
         Raises:
-            ValueError: ``x`` or ``state`` has the wrong shape or type.
+            ValueError: ``input`` or ``hx`` has the wrong shape or type.
         """
-        output, (h_n, c_n) = self._run(x, state)
+        output, (h_n, c_n) = self._run(input, hx)
         return output, (h_n, c_n)
 
     def to_dense(self) -> nn.LSTM:

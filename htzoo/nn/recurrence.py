@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from htzoo.formats.matmul import is_transformed
 from htzoo.nn.autocast import autocasts
 from htzoo.nn.weight import Prepared
 
@@ -65,9 +66,11 @@ def recur(
     """
     x_parts = x_parts.to(state[0].dtype)
     inputs = (x_parts, hidden_bias, *state, *product.matrices)
-    wanted = torch.is_grad_enabled() and any(value is not None and value.requires_grad for value in inputs)
+    tensors = [value for value in inputs if value is not None]
+    wanted = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
     with _full_precision(x_parts):
-        if not wanted or torch.compiler.is_compiling():  # an export has no backward
+        # An export has no backward, and torch.func and forward-mode differentiation derive their own.
+        if not wanted or torch.compiler.is_compiling() or is_transformed(*tensors):
             outputs, last, _ = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
             return torch.cat(outputs), last
         constants = (cell, batch_sizes, product.chain, product.padding, reverse)

@@ -46,7 +46,8 @@ class Recurrent(nn.Module):
         dtype: floating-point type of the parameters.
 
     Raises:
-        ValueError: a format does not fit the sizes, formats exclude each other, or dropout is not a probability.
+        ValueError: a size is not positive, a format does not fit the sizes, formats exclude each other, or dropout is
+            not a probability.
     """
 
     twin: ClassVar[Callable[..., nn.RNNBase]]
@@ -69,6 +70,9 @@ class Recurrent(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}: give at least 1")
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout is {dropout}: give a probability between 0 and 1")
         if joint_format is not None and (input_format is not None or hidden_format is not None):
@@ -129,8 +133,8 @@ class Recurrent(nn.Module):
                 weight.reset_parameters()
             hidden = getattr(self, f"weight_hh_{suffix}", None)
             if hidden is not None and isinstance(hidden.format, Dense):
-                for gate in hidden.cores[0].chunk(self.cell.gates):
-                    nn.init.orthogonal_(gate)
+                for gate in hidden.cores[0].chunk(self.cell.gates):  # in float32: QR has no half precision
+                    gate.copy_(nn.init.orthogonal_(torch.empty_like(gate, dtype=torch.float32)))
             if self.bias:
                 for name in self._biases():
                     self.get_parameter(f"{name}_{suffix}").zero_()
@@ -170,12 +174,18 @@ class Recurrent(nn.Module):
         if state is None:
             return (parameter.new_zeros(shape),) * self.cell.states
         expected = (shape[0], *shape[2:]) if rows.unbatched else shape
-        for name, value in zip(("h_0", "c_0"), state):
+        names = ("h_0", "c_0")[: self.cell.states]
+        if len(state) != len(names) or not all(isinstance(value, Tensor) for value in state):
+            raise ValueError(f"hx is not what the layer starts from: give {' and '.join(names)} of shape {expected}")
+        for name, value in zip(names, state):
             if value.shape != expected:
                 raise ValueError(f"{name} has shape {tuple(value.shape)}: give one of shape {tuple(expected)}")
             check_dtype(name, value, parameter)
         batched = [value.unsqueeze(1) if rows.unbatched else value for value in state]
         return tuple(rows.sort(value.to(parameter.dtype)) for value in batched)
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: it is there for code that calls it of PyTorch's layers."""
 
     def to_dense(self) -> nn.RNNBase:
         """PyTorch's layer with the rebuilt weights, which gives equal outputs."""
@@ -191,7 +201,7 @@ class Recurrent(nn.Module):
             num_layers=self.num_layers,
             bias=self.bias,
             batch_first=self.batch_first,
-            dropout=self.dropout,
+            dropout=self.dropout if self.num_layers > 1 else 0.0,  # PyTorch warns of one that does nothing
             bidirectional=self.bidirectional,
             device=parameter.device,
             dtype=parameter.dtype,
@@ -213,19 +223,20 @@ class OneState(Recurrent):
     """Layers whose state is the hidden state alone."""
 
     def forward(
-        self, x: Tensor | PackedSequence, state: Tensor | None = None
+        self, input: Tensor | PackedSequence, hx: Tensor | None = None
     ) -> tuple[Tensor | PackedSequence, Tensor]:
         """Run the sequence.
 
         Args:
-            x: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or packed.
-            state: h_0 of shape (layers * directions, batch, hidden_size) or without batch; zeros when None.
+            input: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or
+                packed.
+            hx: h_0 of shape (layers * directions, batch, hidden_size) or without batch; zeros when None.
 
         Returns:
-            The outputs of the last layer, like ``x`` with directions * hidden_size features, and h_n.
+            The outputs of the last layer, like ``input`` with directions * hidden_size features, and h_n.
 
         Raises:
-            ValueError: ``x`` or ``state`` has the wrong shape or type.
+            ValueError: ``input`` or ``hx`` has the wrong shape or type.
         """
-        output, (h_n,) = self._run(x, None if state is None else (state,))
+        output, (h_n,) = self._run(input, None if hx is None else (hx,))
         return output, h_n

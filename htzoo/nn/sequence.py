@@ -30,7 +30,8 @@ class Rows:
         """Bring values computed from ``data``, row by row, into the order of time."""
         if not self.batch_first:
             return values
-        return values.reshape(self.batch_sizes[0], len(self.batch_sizes), -1).transpose(0, 1).flatten(0, 1)
+        shape = (self.batch_sizes[0], len(self.batch_sizes), values.shape[-1])
+        return values.reshape(shape).transpose(0, 1).flatten(0, 1)
 
     def sort(self, state: Tensor) -> Tensor:
         """Bring the batch axis (the second) of a state into the order of the rows."""
@@ -62,7 +63,8 @@ def pack(x: Tensor | PackedSequence, features: int, batch_first: bool, outputs: 
     """
     data = x.data if isinstance(x, PackedSequence) else x
     ranks = (2,) if isinstance(x, PackedSequence) else (2, 3)
-    if data.dim() not in ranks or data.shape[-1] != features or 0 in data.shape:
+    time = 1 if batch_first and data.dim() == 3 else 0
+    if data.dim() not in ranks or data.shape[-1] != features or data.shape[time] == 0:
         raise ValueError(
             f"input has shape {tuple(data.shape)}: give sequences of at least one frame of {features:,} features"
         )
@@ -82,5 +84,5 @@ def unpack(rows: Rows, data: Tensor, batch_first: bool) -> Tensor | PackedSequen
         return rows.packed._replace(data=data)
     if rows.unbatched:
         return data
-    frames = data.reshape(len(rows.batch_sizes), rows.batch_sizes[0], -1)
+    frames = data.reshape(len(rows.batch_sizes), rows.batch_sizes[0], data.shape[-1])
     return frames.transpose(0, 1) if batch_first else frames

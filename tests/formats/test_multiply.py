@@ -55,6 +55,19 @@ def test_pieces_give_the_gradients_of_the_whole(
     assert all((a - b).abs().max() < 1e-10 for a, b in zip(*results, strict=True))
 
 
+def test_the_backward_has_the_pieces_of_the_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the number of threads, of which their size depends, has changed in between."""
+    chain, cores, _, x = weight(CHOSEN["tr"])
+    assert chain.num_saved == 1
+    expected = torch.autograd.grad(product(chain, chain.matrices(cores), x).sum(), cores)
+    for before, after in ((0.3, 0.1), (0.1, 0.3)):
+        monkeypatch.setattr("htzoo.formats.multiply.CPU", replace(CPU, cache=before * ROWS * chain.between * 8))
+        y = product(chain, chain.matrices(cores), x).sum()
+        monkeypatch.setattr("htzoo.formats.multiply.CPU", replace(CPU, cache=after * ROWS * chain.between * 8))
+        found = torch.autograd.grad(y, cores)
+        assert all((a - b).abs().max() < 1e-10 for a, b in zip(found, expected, strict=True))
+
+
 @pytest.mark.parametrize("name", CHOSEN)
 def test_second_derivatives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _, cores, _, x = weight(CHOSEN[name])

@@ -1,6 +1,7 @@
 """htzoo.nn's recurrent layers against torch.nn's with the rebuilt weights, in float64."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -169,6 +170,42 @@ def test_checkpointing_and_functional_call_change_nothing() -> None:
         assert torch.equal(torch.autograd.grad(output.square().sum(), x)[0], expected)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own, in jvp
+@pytest.mark.parametrize("formats", ["none", "both", "joint_padded"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_function_transforms(cell: str, formats: str) -> None:
+    """torch.func's gradient, derivative along a tangent, and one gradient a sequence, against PyTorch's layer."""
+    ours = make(cell, formats, batch_first=True)
+    dense = ours.to_dense()
+    x, tangent = torch.randn(2, 3, 4, 60, dtype=torch.float64)
+
+    def loss_by(layer: nn.Module, x: Tensor) -> Tensor:
+        return layer(x)[0].square().sum()
+
+    torch.testing.assert_close(torch.func.grad(partial(loss_by, ours))(x), torch.func.grad(partial(loss_by, dense))(x))
+    along = torch.func.jvp(partial(loss_by, ours), (x,), (tangent,))[1]
+    torch.testing.assert_close(along, (torch.func.grad(partial(loss_by, dense))(x) * tangent).sum())
+    one_each = torch.vmap(torch.func.grad(partial(loss_by, ours)))(x)
+    torch.testing.assert_close(one_each, torch.func.grad(partial(loss_by, ours))(x))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_sequence_at_all(cell: str) -> None:
+    for ours in (make(cell, formats, 2, True, batch_first=True) for formats in FORMATS):
+        x = torch.empty(0, 5, 60, dtype=torch.float64, requires_grad=True)
+        results = run(ours, x, None)
+        assert [a.shape for a in results] == [b.shape for b in run(ours.to_dense(), x, None)]
+        results[0].sum().backward()
+        assert x.grad is not None and x.grad.shape == x.shape
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(dtype: torch.dtype) -> None:
+    ours = make("lstm", "input", dtype=dtype)
+    x = torch.randn(5, 3, 60)
+    torch.testing.assert_close(ours(x.to(dtype))[0].float(), ours.float()(x)[0], atol=0.03, rtol=0)
+
+
 def test_padded_frames_change_nothing() -> None:
     ours = make("lstm", "input", batch_first=True)
     x = torch.randn(2, 6, 60, dtype=torch.float64)
@@ -306,9 +343,10 @@ def test_joint_weight_stands_alone_in_the_first_layer() -> None:
         (torch.zeros(5, 3, 60, dtype=torch.float64), None, r"input is torch\.float64, but .* torch\.float32"),
         (torch.zeros(5, 3, 60), (torch.zeros(1, 2, 12), torch.zeros(1, 3, 12)), r"h_0 has shape \(1, 2, 12\)"),
         (torch.zeros(5, 60), (torch.zeros(1, 12), torch.zeros(1, 3, 12)), r"c_0 has shape \(1, 3, 12\).*\(1, 12\)"),
+        (torch.zeros(5, 3, 60), (torch.zeros(1, 3, 12),), r"hx is not .* give h_0 and c_0 of shape \(1, 3, 12\)"),
     ],
 )
-def test_wrong_input_is_refused(x: Tensor, state: tuple[Tensor, Tensor] | None, message: str) -> None:
+def test_wrong_input_is_refused(x: Tensor, state: tuple[Tensor, ...] | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LSTM(60, 12, input_format=HT)(x, state)
 
@@ -333,6 +371,7 @@ def test_wrong_types_and_shapes_are_refused_by_every_cell(cell: str) -> None:
     ("options", "message"),
     [
         ({"dropout": 1.5}, r"dropout is 1\.5"),
+        ({"num_layers": 0}, "num_layers is 0: give at least 1"),
         ({"nonlinearity": "elu"}, "nonlinearity is 'elu': give one of tanh, relu"),
         ({"joint_format": Dense(), "hidden_format": HIDDEN_TT}, "joint_format alone"),
         ({"joint_format": TT}, r"multiply to 60, but the input has 72 features"),
