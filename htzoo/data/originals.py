@@ -99,8 +99,6 @@ def find_trees(
         return [raw], [_fact(given)]
     if given.is_relative_to((folder / "clips").absolute()):
         raise DataError(f"{given} is where prepared clips go; move the originals elsewhere.")
-    if not given.is_dir():
-        raise DataError(f"{given} does not exist; give the folder or archive of {dataset.title}.")
     if everything:
         return [given], []
     found = [path for path, _ in files_in(given, folder)]

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import av
 
-from htzoo.cores import available_cores
+from htzoo.data.checksums import Checksums, digest_of
 from htzoo.data.errors import DataError, VideoError
 from htzoo.data.index import INDEX, Entry, write_index
 from htzoo.data.journal import Journal
@@ -27,13 +26,14 @@ from htzoo.data.originals import UNPACKED, Original, Published, files_in, find_t
 from htzoo.data.reading import Frames
 from htzoo.data.sealing import check_seal
 from htzoo.data.source import ClipLabel
+from htzoo.data.threads import on_all_cores
 from htzoo.data.transcode import transcode
 from htzoo.data.writing import CRF, X264, write_video
-from htzoo.files import file_digest, replacing
+from htzoo.files import replacing
 
 DAMAGED, PREPARED = "damaged.csv", "prepared.json"
 SHORT_SIDE = 240
-_JOURNAL = ".journal.jsonl"
+_JOURNAL, _LOCK = ".journal.jsonl", ".lock"
 
 
 @dataclass(frozen=True)
@@ -67,18 +67,25 @@ def prepare(dataset: Published, root: Path, given: Path | None = None, short_sid
 
     Raises:
         DataError: Nothing to prepare was found, or none of it is whole; or what was found cannot be downloaded,
-            extracted or written; or the folder holds the set prepared with another `short_side`.
-        ValueError: `short_side` is too small.
+            extracted or written, or has changed since it was first read; or the folder holds the set prepared with
+            another `short_side`.
+        ValueError: `short_side` is too small, or `given` does not exist.
     """
     if short_side < 16:
         raise ValueError(f"short_side is {short_side}; give at least 16 pixels.")
+    if given is not None and not given.exists():
+        raise ValueError(f"{given} does not exist; give the folder or archive of {dataset.title}.")
     folder = root / dataset.dataset_name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
-            if (folder / INDEX).is_file():
-                return _as_it_is(folder, short_side)
-            return _prepare(dataset, root, folder, given, short_side)
+            try:
+                if (folder / INDEX).is_file():
+                    return _as_it_is(folder, short_side)
+                return _prepare(dataset, root, folder, given, short_side)
+            finally:
+                if not any(path.is_file() for path in folder.rglob("*") if path.name != _LOCK):  # nothing came of it
+                    shutil.rmtree(folder)
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written ({error.strerror or error}); free space or choose another root."
@@ -93,7 +100,7 @@ def _alone(folder: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with (folder / ".lock").open("w") as lock:
+    with (folder / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -126,12 +133,15 @@ def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, s
         entries = _make_converted(converted, folder, journal)
     else:
         originals = list_originals(dataset, trees, folder)
-        entries, damaged = _make_all(originals, folder, journal, short_side)
+        entries, damaged = _make_all(originals, folder, journal, Checksums(root), short_side)
     if not entries:
         remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
         if damaged:
             remedy = f"see {folder / DAMAGED}"
         _write_damaged(folder, damaged)
+        for tree in trees:
+            if tree.is_relative_to(folder / UNPACKED):
+                shutil.rmtree(tree)
         raise DataError(f"{given or folder} has no clip of {dataset.title} that can be read; {remedy}.")
     for tree in trees:
         for path, file in files_in(tree, folder):
@@ -161,39 +171,35 @@ def _dotted(number: Sequence[int]) -> str:
 
 
 def _make_all(
-    originals: list[Original], folder: Path, journal: Journal, short_side: int
+    originals: list[Original], folder: Path, journal: Journal, checksums: Checksums, short_side: int
 ) -> tuple[list[Entry], list[tuple[str, str]]]:
-    """Make all clips on all cores; threads are enough, since decoder and encoder release Python's lock."""
-    from tqdm import tqdm
+    """Make all clips; what is left out comes with the reason."""
+    checksums.compare([original.file for original in originals])
+
+    def make(original: Original) -> Entry | str:
+        return _make(original, folder, journal, checksums, short_side)
 
     entries: list[Entry] = []
     damaged: list[tuple[str, str]] = []
     common = os.path.commonpath([Path(original.source).parent for original in originals]) if originals else ""
-    with ThreadPoolExecutor(available_cores()) as pool:
-        work: dict[Future[Entry | str], Original] = {
-            pool.submit(_make, original, folder, journal, short_side): original for original in originals
-        }
-        try:
-            for done in tqdm(as_completed(work), total=len(work), desc="preparing clips", unit="clip"):
-                # The path from where clips begin to differ: the same whichever folder around them was given.
-                source = Path(work[done].source).relative_to(common).as_posix()
-                result = done.result()
-                if isinstance(result, Entry):
-                    entries.append(replace(result, source=source))
-                else:
-                    damaged.append((source, result))
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    for original, result in zip(originals, on_all_cores(make, originals, "preparing clips", "clip"), strict=True):
+        # The path from where clips begin to differ: the same whichever folder around them was given.
+        source = Path(original.source).relative_to(common).as_posix()
+        if isinstance(result, Entry):
+            entries.append(replace(result, source=source))
+        else:
+            damaged.append((source, result))
     return entries, sorted(damaged)
 
 
-def _make(original: Original, folder: Path, journal: Journal, short_side: int) -> Entry | str:
+def _make(original: Original, folder: Path, journal: Journal, checksums: Checksums, short_side: int) -> Entry | str:
     """Make one clip; the reason where its original is damaged."""
     try:
-        digest = file_digest(original.file)
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error}); copy it again."
+        digest = digest_of(original.file)
+    except VideoError as error:
+        return str(error).removeprefix(f"{original.file} ")
+    if checksums.has_changed(original.file, digest):
+        return f"has changed since it was first read; {checksums.remedy}"
     known = journal.find(original.source, digest, folder)
     if known is not None and not (isinstance(known, Entry) and known.path != original.path):
         return known
@@ -203,6 +209,7 @@ def _make(original: Original, folder: Path, journal: Journal, short_side: int) -
     except VideoError as error:
         result = str(error).removeprefix(f"{original.file} ")
     else:
+        checksums.add(original.file, digest, made.frames)
         result = Entry(
             original.path,
             original.label.label,

@@ -227,10 +227,13 @@ def test_damaged_clips_are_named_and_left_out(tree: dict[str, bytes], tmp_path: 
 def test_nothing_to_prepare(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no address to download it from; get it from https://example\.org/deeds"):
         prepare(Deeds(), tmp_path / "root")
-    with pytest.raises(DataError, match=r"none does not exist; give the folder or archive of Deeds"):
+    with pytest.raises(ValueError, match=r"none does not exist; give the folder or archive of Deeds"):
         prepare(Deeds(), tmp_path / "root", tmp_path / "none")
-    with pytest.raises(DataError, match="has no clip of Deeds that can be read; get Deeds from"):
-        prepare(Deeds(), tmp_path / "root", _write(tmp_path / "empty", {"a.txt": b""}))
+    empty = _write(tmp_path / "empty", {"a.txt": b"", "wrong.rar": rar4({"a.txt": b""})})
+    for given in (empty, empty / "wrong.rar"):
+        with pytest.raises(DataError, match="has no clip of Deeds that can be read; get Deeds from"):
+            prepare(Deeds(), tmp_path / "root", given)
+    assert not (tmp_path / "root/deeds").exists()
     with pytest.raises(DataError, match=r"has no clip of Deeds that can be read; see .*damaged\.csv"):
         prepare(Deeds(), tmp_path / "root", _write(tmp_path / "bad", {"run/v_1_1.avi": b"bad"}))
     with pytest.raises(ValueError, match="short_side is 3"):
