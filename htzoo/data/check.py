@@ -1,7 +1,5 @@
 """Looking for clips that are unreadable, empty, too short, or there twice."""
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +9,7 @@ from htzoo.data.checksums import Checksums, digest_of
 from htzoo.data.decoding import VIDEO_SUFFIXES, decode, existing, no_picture
 from htzoo.data.errors import DataError, VideoError
 from htzoo.data.index import Entry, has_index, read_index
+from htzoo.data.originals import files_in
 from htzoo.data.sealing import check_seal
 from htzoo.data.threads import on_all_cores
 
@@ -73,34 +72,30 @@ def check_clips(folder: Path, min_frames: int = MIN_FRAMES, checksums: Checksums
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; name a prepared data set, or a folder of videos.")
-    entries = {entry.path: entry for entry in read_index(folder)} if has_index(folder) else None
-    paths = sorted(entries if entries is not None else _videos(folder))
+    prepared = has_index(folder)
+    if prepared:
+        checksums = None  # the clips have their own
+    entries = {entry.path: entry for entry in read_index(folder)} if prepared else {}
+    videos = (str(path) for path, _ in files_in(folder) if path.suffix.lower() in VIDEO_SUFFIXES)
+    paths = sorted(entries if prepared else videos)
     if not paths:
         raise DataError(f"{folder} has no video file; name a prepared data set, or a folder of videos.")
     problems: list[Problem] = []
     seen: dict[str, _Seen] = {}
 
     def look(path: str) -> _Seen | Problem:
-        return _look(folder, path, checksums) if entries is None else _look(folder, path, None, prepared=True)
+        return _look(folder, path, prepared, checksums)
 
     for path, result in zip(paths, on_all_cores(look, paths, "checking clips", "clip"), strict=True):
         if isinstance(result, Problem):
             problems.append(result)
         else:
             seen[path] = result
-    problems += _too_short(seen, min_frames) + _other_counts(seen, entries or {}) + _twice(seen)
+    problems += _too_short(seen, min_frames) + _other_counts(seen, entries) + _twice(seen)
     return Report(len(paths), tuple(sorted(problems, key=lambda problem: (problem.path, problem.kind))))
 
 
-def _videos(folder: Path) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
-                yield (Path(place) / name).relative_to(folder).as_posix()
-
-
-def _look(folder: Path, path: str, checksums: Checksums | None, prepared: bool = False) -> _Seen | Problem:
+def _look(folder: Path, path: str, prepared: bool, checksums: Checksums | None) -> _Seen | Problem:
     file = folder / path
     if not file.exists():
         return Problem(path, "missing", "is in the index but not there.")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from htzoo.data.errors import DataError
+from htzoo.data.errors import DataError, unwritable
 from htzoo.data.index import INDEX, Entry, read_index, write_index
 from htzoo.data.rendering import MOTIONS, draw_path, render
 from htzoo.data.threads import on_all_cores
@@ -74,9 +74,7 @@ def make_moving_digits(folder: str | os.PathLike[str], seed: int = 0, groups: in
         _sweep(root, started)
         _write_index(root, tasks)
     except OSError as error:
-        raise DataError(
-            f"{root} cannot be written ({error.strerror or error}); choose a folder where you may write."
-        ) from error
+        raise unwritable(root, error) from error
 
 
 def _check_recipe(root: Path, wanted: dict[str, int]) -> None:

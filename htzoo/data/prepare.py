@@ -19,7 +19,7 @@ from pathlib import Path
 import av
 
 from htzoo.data.checksums import Checksums, digest_of
-from htzoo.data.errors import DataError, VideoError
+from htzoo.data.errors import DataError, VideoError, unwritable
 from htzoo.data.index import INDEX, Entry, write_index
 from htzoo.data.journal import Journal
 from htzoo.data.originals import UNPACKED, Original, Published, files_in, find_trees, list_originals, matches
@@ -87,9 +87,7 @@ def prepare(dataset: Published, root: Path, given: Path | None = None, short_sid
                 if not any(path.is_file() for path in folder.rglob("*") if path.name != _LOCK):  # nothing came of it
                     shutil.rmtree(folder)
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written ({error.strerror or error}); free space or choose another root."
-        ) from error
+        raise unwritable(folder, error) from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from htzoo.data.errors import DataError
+from htzoo.data.errors import unwritable
 
 
 class Records:
@@ -40,6 +40,4 @@ class Records:
                     file.write("\n" + json.dumps(record) + "\n")  # after a line cut short, on a line of its own
                 self._found[name] = record
         except OSError as error:
-            raise DataError(
-                f"{self.path} cannot be written ({error.strerror or error}); free space or choose another root."
-            ) from error
+            raise unwritable(self.path, error) from error

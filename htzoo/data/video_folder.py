@@ -12,6 +12,7 @@ from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.decoding import VIDEO_SUFFIXES
 from htzoo.data.errors import DataError
 from htzoo.data.index import has_index, read_index
+from htzoo.data.originals import files_in
 from htzoo.data.reading import count_frames
 from htzoo.data.source import ClipLabel
 from htzoo.data.splits import Folds, Part
@@ -132,11 +133,10 @@ def _rows(folder: Path, table: str | None) -> list[_Row]:
 
 def _rows_of_folder(folder: Path) -> list[_Row]:
     rows = []
-    for path in folder.rglob("*"):
-        name = PurePosixPath(path.relative_to(folder).as_posix())
-        found = VideoFolder.label_clip(name)
-        if found is not None and not any(part.startswith(".") for part in name.parts) and path.is_file():
-            rows.append(_Row(str(name), found.label, found.group, ""))
+    for path, _ in files_in(folder):
+        found = VideoFolder.label_clip(path)
+        if found is not None:
+            rows.append(_Row(str(path), found.label, found.group, ""))
     return rows
 
 
