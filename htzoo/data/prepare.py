@@ -7,28 +7,23 @@ whole; it has the same bytes however often the work was interrupted.
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import av
 
-from htzoo.data.checksums import Checksums, digest_of
+from htzoo.data.checksums import Checksums
+from htzoo.data.conversion import make_clips, make_converted
 from htzoo.data.errors import DataError, VideoError, unwritable
-from htzoo.data.index import INDEX, Entry, write_index
+from htzoo.data.index import INDEX, write_index
 from htzoo.data.journal import Journal
-from htzoo.data.originals import UNPACKED, Original, Published, files_in, find_trees, list_originals, matches
-from htzoo.data.reading import Frames
+from htzoo.data.originals import UNPACKED, Published, files_in, find_trees, list_originals, matches
 from htzoo.data.sealing import check_seal
-from htzoo.data.source import ClipLabel
-from htzoo.data.threads import on_all_cores
-from htzoo.data.transcode import transcode
-from htzoo.data.writing import CRF, X264, write_video
+from htzoo.data.writing import CRF, X264
 from htzoo.files import replacing
 
 DAMAGED, PREPARED = "damaged.csv", "prepared.json"
@@ -124,23 +119,24 @@ def _as_it_is(folder: Path, short_side: int) -> Prepared:
 
 def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, short_side: int) -> Prepared:
     trees, archives = find_trees(dataset, root, folder, given)
-    journal = Journal(folder / _JOURNAL, short_side)
     converted = dataset.convert(trees[0])
+    journal = Journal(folder / _JOURNAL, short_side)
     damaged: list[tuple[str, str]] = []
-    if converted is not None:
-        entries = _make_converted(converted, folder, journal)
-    else:
-        originals = list_originals(dataset, trees, folder)
-        entries, damaged = _make_all(originals, folder, journal, Checksums(root), short_side)
-    if not entries:
-        remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
-        if damaged:
-            remedy = f"see {folder / DAMAGED}"
-        _write_damaged(folder, damaged)
+    try:
+        if converted is not None:
+            entries = make_converted(converted, folder, journal)
+        else:
+            entries, damaged = make_clips(list_originals(dataset, trees, folder), folder, journal, Checksums(root))
+        if not entries:
+            _write_damaged(folder, damaged)
+            remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
+            remedy = f"see {folder / DAMAGED}" if damaged else remedy
+            raise DataError(f"{given or folder} has no clip of {dataset.title} that can be read; {remedy}.")
+    except DataError:
         for tree in trees:
             if tree.is_relative_to(folder / UNPACKED):
-                shutil.rmtree(tree)
-        raise DataError(f"{given or folder} has no clip of {dataset.title} that can be read; {remedy}.")
+                shutil.rmtree(tree)  # another archive may come in place of this one
+        raise
     for tree in trees:
         for path, file in files_in(tree, folder):
             if matches(path, dataset.split_files):
@@ -166,84 +162,6 @@ def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, s
 
 def _dotted(number: Sequence[int]) -> str:
     return ".".join(map(str, number))
-
-
-def _make_all(
-    originals: list[Original], folder: Path, journal: Journal, checksums: Checksums, short_side: int
-) -> tuple[list[Entry], list[tuple[str, str]]]:
-    """Make all clips; what is left out comes with the reason."""
-    checksums.compare([original.file for original in originals])
-
-    def make(original: Original) -> Entry | str:
-        return _make(original, folder, journal, checksums, short_side)
-
-    entries: list[Entry] = []
-    damaged: list[tuple[str, str]] = []
-    common = os.path.commonpath([Path(original.source).parent for original in originals]) if originals else ""
-    for original, result in zip(originals, on_all_cores(make, originals, "preparing clips", "clip"), strict=True):
-        # The path from where clips begin to differ: the same whichever folder around them was given.
-        source = Path(original.source).relative_to(common).as_posix()
-        if isinstance(result, Entry):
-            entries.append(replace(result, source=source))
-        else:
-            damaged.append((source, result))
-    return entries, sorted(damaged)
-
-
-def _make(original: Original, folder: Path, journal: Journal, checksums: Checksums, short_side: int) -> Entry | str:
-    """Make one clip; the reason where its original is damaged."""
-    try:
-        digest = digest_of(original.file)
-    except VideoError as error:
-        return str(error).removeprefix(f"{original.file} ")
-    if checksums.has_changed(original.file, digest):
-        return f"has changed since it was first read; {checksums.remedy}"
-    known = journal.find(original.source, digest, folder)
-    if known is not None and not (isinstance(known, Entry) and known.path != original.path):
-        return known
-    result: Entry | str
-    try:
-        made = transcode(original.file, folder / original.path, short_side)
-    except VideoError as error:
-        result = str(error).removeprefix(f"{original.file} ")
-    else:
-        checksums.add(original.file, digest, made.frames)
-        result = Entry(
-            original.path,
-            original.label.label,
-            original.label.group,
-            made.frames,
-            made.fps,
-            made.height,
-            made.width,
-            original.source,
-            digest,
-        )
-    journal.add(original.source, digest, result)
-    return result
-
-
-def _make_converted(
-    clips: Iterator[tuple[str, ClipLabel, Frames, float]], folder: Path, journal: Journal
-) -> list[Entry]:
-    """Write clips that are not video files, without loss but for the resolution of colours.
-
-    The SHA-256 of the original is that of its frames.
-    """
-    from tqdm import tqdm
-
-    entries = []
-    for name, label, frames, fps in tqdm(clips, desc="preparing clips", unit="clip"):
-        digest = sha256(frames.tobytes()).hexdigest()
-        known = journal.find(name, digest, folder)
-        if not isinstance(known, Entry):
-            path = f"clips/{label.label}/{name}.mp4"
-            write_video(folder / path, frames, fps, crf=0)
-            count, height, width, _ = frames.shape
-            known = Entry(path, label.label, label.group, count, float(fps), height, width, name, digest)
-            journal.add(name, digest, known)
-        entries.append(known)
-    return entries
 
 
 def _write_damaged(folder: Path, damaged: list[tuple[str, str]]) -> None:
