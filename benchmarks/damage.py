@@ -1,4 +1,4 @@
-"""Which damage of video files htzoo names, and which nobody can see.
+"""Which damage of video files htzoo names at first sight, and which nobody can see.
 
     python benchmarks/damage.py CLIP... [--each 10] [--seed 0]
 

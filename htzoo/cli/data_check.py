@@ -12,7 +12,8 @@ from htzoo.cli.arguments import Parser
 EXAMPLES = """\
 Every clip is decoded from its first to its last frame. One line is printed for each that is missing, empty, unreadable
 or damaged, too short, of another length than the index says, or a copy of another clip. The exit status is 0 when
-there is none, else 1.
+there is none, else 1. Of a folder of videos, checksums are kept in ROOT/checksums.jsonl: a file that has changed since
+it was first read, here or in training, is named too, even where its frames can be decoded.
 
   htzoo data check ucf11                 a prepared data set
   htzoo data check my/videos             every video file in a folder and below
@@ -31,6 +32,7 @@ def run(words: Sequence[str]) -> None:
     """
     from htzoo.data.catalog import find_dataset
     from htzoo.data.check import MIN_FRAMES, check_clips
+    from htzoo.data.checksums import Checksums
     from htzoo.data.datamodule import how_to_get
     from htzoo.data.errors import DataError
 
@@ -56,7 +58,7 @@ def run(words: Sequence[str]) -> None:
         except ValueError as error:
             parser.error(f"{given.name} is no folder, and there is {error}")
         raise DataError(how_to_get(dataset, given.root))
-    report = check_clips(folder, given.min_frames)
+    report = check_clips(folder, given.min_frames, Checksums(given.root))
     if given.json:
         problems = [asdict(problem) for problem in report.problems]
         print(json.dumps({"folder": str(folder), "clips": report.clips, "problems": problems}, indent=2))

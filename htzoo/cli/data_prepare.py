@@ -66,6 +66,8 @@ def run(words: Sequence[str]) -> None:
     for source, reason in made.damaged:
         print(f"left out: {source} {reason}")
     state = "was prepared already" if made.was_there else "is prepared"
+    if made.was_there and given.given is not None:
+        state += f" and {given.given} was not read (to prepare it anew, delete {made.folder})"
     print(f"{dataset.title} {state}: {made.clips:,} clips in {made.folder}, {len(made.damaged):,} left out as damaged")
     if dataset.clip_count is not None and made.clips + len(made.damaged) != dataset.clip_count:
         print(f"the published set has {dataset.clip_count:,} clips")

@@ -66,7 +66,8 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """Open an archive of any of the three kinds, whatever its name says.
 
     `copy(members, target)` calls `target(member)` for each of them in turn, a context manager that gives the function
-    to write its bytes with. Checksums that the archive has are checked.
+    to write its bytes with. Checksums that the archive has are checked: those of each file in RAR and zip, that of all
+    in a compressed tar. A tar that is not compressed has none but of its names.
 
     Raises:
         DataError: It is no archive, is damaged or encrypted, or needs a tool that is missing.
@@ -81,6 +82,8 @@ def open_archive(path: Path) -> Iterator[Archive]:
         if rarfile.is_rarfile(path):
             with rarfile.RarFile(path) as rar:
                 yield _rar(path, rar)
+                if rar.strerror() is not None:  # it gave up listing on the way
+                    raise rarfile.BadRarFile(rar.strerror())
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as zipped:
                 yield _zip(path, zipped)
@@ -126,6 +129,7 @@ def _zip(path: Path, archive: zipfile.ZipFile) -> Archive:
 
 def _tar(path: Path, archive: tarfile.TarFile) -> Archive:
     infos = {info.name: info for info in archive if info.isreg()}
+    _check_end(archive)
     members = [Member(name, info.size) for name, info in infos.items()]
 
     def open_member(member: Member) -> IO[bytes]:
@@ -134,6 +138,17 @@ def _tar(path: Path, archive: tarfile.TarFile) -> Archive:
         return content
 
     return Archive(members, path.stat().st_size, _copy_each(open_member))
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """See that the list of members went to the end, and read on to the checksum of what was unpacked up to there."""
+    content = archive.fileobj
+    assert content is not None  # it was opened for reading
+    content.seek(archive.offset)
+    if content.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError("a header is damaged")
+    while content.read(_CHUNK):
+        pass
 
 
 def _rar(path: Path, archive: Any) -> Archive:

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from htzoo.data.clips import Clip
-from htzoo.data.errors import DataError
+from htzoo.data.errors import DataError, unwritable
 from htzoo.data.sampling import FrameSampler
 
 _VERSION = 2  # raise it whenever the same clip would be read otherwise
+_REMEDY = "free space there, or set cache to false to do without"
 
 
 class FrameCache:
@@ -47,7 +48,7 @@ class FrameCache:
             with path.open("ab") as file:
                 file.truncate(self._marks + len(self._ends))  # to the same size: harmless to those who use it already
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error, _REMEDY) from error
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the maps behind: pickled, a map would become a copy of the whole cache."""
@@ -77,7 +78,7 @@ class FrameCache:
                 file.seek(self._marks + index)
                 file.write(b"\x01")
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error, _REMEDY) from error
 
     def is_full(self, indices: Sequence[int]) -> bool:
         """Whether all these slots are filled."""
@@ -141,9 +142,3 @@ def open_cache(
     if features is None:
         return FrameCache(folder / name, lengths, (height, width, channels))
     return FrameCache((folder / name).with_suffix(".f32"), lengths, (features[1],), np.float32)
-
-
-def _unwritable(path: Path, error: OSError) -> DataError:
-    return DataError(
-        f"{path} cannot be written ({error.strerror or error}); free space there, or set cache to false to do without."
-    )

@@ -1,21 +1,19 @@
 """Looking for clips that are unreadable, empty, too short, or there twice."""
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from htzoo.cores import available_cores
+from htzoo.data.checksums import Checksums, digest_of
 from htzoo.data.decoding import VIDEO_SUFFIXES, decode, existing, no_picture
 from htzoo.data.errors import DataError, VideoError
 from htzoo.data.index import Entry, has_index, read_index
+from htzoo.data.originals import files_in
 from htzoo.data.sealing import check_seal
-from htzoo.files import file_digest
+from htzoo.data.threads import on_all_cores
 
-Kind = Literal["missing", "empty", "unreadable", "too short", "other count", "same file", "same frames"]
+Kind = Literal["missing", "empty", "unreadable", "changed", "too short", "other count", "same file", "same frames"]
 MIN_FRAMES = 2
 
 
@@ -25,8 +23,8 @@ class Problem:
 
     Attributes:
         path: The clip, from the folder that was checked, with forward slashes.
-        kind: What is wrong: "other count" is another number of frames than the index says; "same file" and "same
-            frames" are a copy of another clip, to the byte or as decoded.
+        kind: What is wrong: "changed" is another file than was first read; "other count" is another number of frames
+            than the index says; "same file" and "same frames" are a copy of another clip, to the byte or as decoded.
         detail: A sentence about it, or the path of the other clip.
     """
 
@@ -57,7 +55,7 @@ class _Seen:
     frames: int
 
 
-def check_clips(folder: Path, min_frames: int = MIN_FRAMES) -> Report:
+def check_clips(folder: Path, min_frames: int = MIN_FRAMES, checksums: Checksums | None = None) -> Report:
     """Decode every clip of a prepared data set, or every video file in any folder, on all cores.
 
     In a prepared set the clips are those of its index; in another folder the files whose names end as those of videos
@@ -67,44 +65,37 @@ def check_clips(folder: Path, min_frames: int = MIN_FRAMES) -> Report:
     Args:
         folder: What to look at.
         min_frames: A clip with fewer is too short.
+        checksums: What is known of originals, to compare them with; those that are new and whole are added.
 
     Raises:
-        DataError: The folder is not there or has no video, or its index cannot be read.
+        DataError: The folder is not there or has no video, or its index cannot be read, or checksums cannot be added.
     """
-    from tqdm import tqdm
-
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; name a prepared data set, or a folder of videos.")
-    entries = {entry.path: entry for entry in read_index(folder)} if has_index(folder) else None
-    paths = sorted(entries if entries is not None else _videos(folder))
+    prepared = has_index(folder)
+    if prepared:
+        checksums = None  # the clips have their own
+    entries = {entry.path: entry for entry in read_index(folder)} if prepared else {}
+    videos = (str(path) for path, _ in files_in(folder) if path.suffix.lower() in VIDEO_SUFFIXES)
+    paths = sorted(entries if prepared else videos)
     if not paths:
         raise DataError(f"{folder} has no video file; name a prepared data set, or a folder of videos.")
     problems: list[Problem] = []
     seen: dict[str, _Seen] = {}
-    with ThreadPoolExecutor(available_cores()) as pool:
-        try:
-            found = pool.map(lambda path: _look(folder, path, entries is not None), paths)
-            for path, result in zip(paths, tqdm(found, total=len(paths), desc="checking clips", unit="clip")):
-                if isinstance(result, Problem):
-                    problems.append(result)
-                else:
-                    seen[path] = result
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    problems += _too_short(seen, min_frames) + _other_counts(seen, entries or {}) + _twice(seen)
+
+    def look(path: str) -> _Seen | Problem:
+        return _look(folder, path, prepared, checksums)
+
+    for path, result in zip(paths, on_all_cores(look, paths, "checking clips", "clip"), strict=True):
+        if isinstance(result, Problem):
+            problems.append(result)
+        else:
+            seen[path] = result
+    problems += _too_short(seen, min_frames) + _other_counts(seen, entries) + _twice(seen)
     return Report(len(paths), tuple(sorted(problems, key=lambda problem: (problem.path, problem.kind))))
 
 
-def _videos(folder: Path) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
-                yield (Path(place) / name).relative_to(folder).as_posix()
-
-
-def _look(folder: Path, path: str, prepared: bool) -> _Seen | Problem:
+def _look(folder: Path, path: str, prepared: bool, checksums: Checksums | None) -> _Seen | Problem:
     file = folder / path
     if not file.exists():
         return Problem(path, "missing", "is in the index but not there.")
@@ -113,6 +104,9 @@ def _look(folder: Path, path: str, prepared: bool) -> _Seen | Problem:
             return Problem(path, "empty", "has no byte.")
         existing(file)
         check_seal(file, required=prepared)
+        of_file = digest_of(file)
+        if checksums is not None and checksums.has_changed(file, of_file):
+            return Problem(path, "changed", f"has changed since it was first read; {checksums.remedy}")
         digest, count = sha256(), 0
         for frame in decode(file):
             digest.update(frame.to_ndarray(format="gray").tobytes())
@@ -120,7 +114,9 @@ def _look(folder: Path, path: str, prepared: bool) -> _Seen | Problem:
             count += 1
         if count == 0:
             raise no_picture(file)
-        return _Seen(file_digest(file), digest.hexdigest(), count)
+        if checksums is not None:
+            checksums.add(file, of_file, count)
+        return _Seen(of_file, digest.hexdigest(), count)
     except VideoError as error:
         return Problem(path, "unreadable", str(error).removeprefix(f"{file} "))
     except (OSError, ValueError) as error:

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from htzoo.data.checksums import digest_of
+from htzoo.data.decoding import damaged
 from htzoo.data.errors import VideoError
-from htzoo.data.reading import read_frames
+from htzoo.data.reading import Frames, read_frames
 from htzoo.data.sampling import FrameOrder, FrameSampler, ordered
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ class Clip:
         group: Scene, film or person that it shares with other clips; "" where nothing is known.
         frames: How many frames it has.
         name: Where it was in the tree as published, with forward slashes: the same on every machine.
-        digest: SHA-256, in hexadecimal, of the file it was made from; "" where that is not known.
+        digest: SHA-256, in hexadecimal, of the original; "" where that is not known.
+        prepared: Whether htzoo made the file from an original; else it is one itself.
     """
 
     path: Path
@@ -38,6 +41,17 @@ class Clip:
     frames: int
     name: str = ""
     digest: str = ""
+    prepared: bool = False
+
+    def read(self, indices: Sequence[int] | npt.NDArray[np.integer], size: tuple[int, int] | None = None) -> Frames:
+        """Read frames as `htzoo.data.reading.read_frames` does, if the file still has the bytes that it had.
+
+        Raises:
+            VideoError: It has not, or does not give these frames.
+        """
+        if self.digest and not self.prepared and digest_of(self.path) != self.digest:
+            raise damaged(self.path, "it has changed since it was first read")
+        return read_frames(self.path, indices, size, self.prepared)
 
 
 class Item(TypedDict):
@@ -88,7 +102,7 @@ class ClipReader:
         if self.cache is not None and (kept := self.cache.get(index)) is not None:
             return kept
         candidates = self.sampler.candidates(clip.frames, clip.name)
-        frames = self.sampler.pictures(read_frames(clip.path, candidates, self.size, prepared=bool(clip.digest)))
+        frames = self.sampler.pictures(clip.read(candidates, self.size))
         if self.cache is not None:
             self.cache.put(index, frames)
         return frames

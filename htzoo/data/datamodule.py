@@ -14,7 +14,7 @@ from htzoo.data.cache import FrameCache, open_cache
 from htzoo.data.clips import Clip, ClipDataset, ClipReader, Item, collate_clips
 from htzoo.data.errors import DataError
 from htzoo.data.features import FeatureDataset, FeatureReader, collate_features
-from htzoo.data.index import INDEX, read_index
+from htzoo.data.index import INDEX, Entry, read_index
 from htzoo.data.loader import ClipLoader, usual_workers
 from htzoo.data.reading import Frames
 from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
@@ -184,10 +184,12 @@ class VideoDataModule(LightningDataModule):
                     f"{self.folder / INDEX} has the class {entry.label!r}, which is none of {self.dataset_name}; "
                     "delete it and prepare the data set again."
                 )
-            path = self.folder / entry.path
-            label = label_of[entry.label]
-            clips.append(Clip(path, label, entry.group, entry.frames, entry.source, entry.source_sha256))
+            clips.append(self._clip_of(entry, label_of[entry.label]))
         return clips
+
+    def _clip_of(self, entry: Entry, label: int) -> Clip:
+        path, digest = self.folder / entry.path, entry.source_sha256
+        return Clip(path, label, entry.group, entry.frames, entry.source, digest, prepared=True)
 
     def official_parts(self, fold: int) -> Sequence[Part | None]:
         """What the publisher says that each of `clips` is for; only where `usual_folds` has official ones.

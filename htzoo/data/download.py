@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from htzoo.data.errors import DataError
+from htzoo.data.errors import DataError, unwritable
 from htzoo.data.source import Source
 from htzoo.files import file_digest
 
@@ -64,9 +64,7 @@ def download(source: Source, folder: Path, pauses: Sequence[float] = _PAUSES) ->
         os.replace(part, target)
         _forget(part)
     except OSError as error:
-        raise DataError(
-            f"{target} cannot be written ({error.strerror or error}); free space or choose another root."
-        ) from error
+        raise unwritable(target, error) from error
     return target
 
 

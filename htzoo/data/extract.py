@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tqdm import tqdm
 
 from htzoo.data.archives import Archive, Member, Write, is_archive, is_later_volume, open_archive
-from htzoo.data.errors import DataError
+from htzoo.data.errors import DataError, unwritable
 from htzoo.files import replacing
 
 
@@ -48,9 +48,7 @@ def extract(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool]
     try:
         _extract(archive, folder, PurePosixPath(), wanted, limits or Limits(), None)
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written ({error.strerror or error}); free space or choose another root."
-        ) from error
+        raise unwritable(folder, error) from error
 
 
 class _Budget:

@@ -69,10 +69,7 @@ class Hollywood2(VideoDataModule):
                 ) from None
         self.shown = torch.tensor(rows)
         # The label of a clip is its row of `shown`; the list of clips has a place for one number only.
-        return [
-            Clip(self.folder / entry.path, 0, entry.group, entry.frames, entry.source, entry.source_sha256)
-            for entry in entries
-        ]
+        return [self._clip_of(entry, 0) for entry in entries]
 
     def official_parts(self, fold: int) -> Sequence[Part | None]:
         """What the names of the clips say."""

@@ -4,17 +4,16 @@ import hashlib
 import json
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from htzoo.cores import available_cores
-from htzoo.data.errors import DataError
+from htzoo.data.errors import DataError, unwritable
 from htzoo.data.index import INDEX, Entry, read_index, write_index
 from htzoo.data.rendering import MOTIONS, draw_path, render
+from htzoo.data.threads import on_all_cores
 from htzoo.data.writing import write_video
 from htzoo.files import replacing
 
@@ -75,9 +74,7 @@ def make_moving_digits(folder: str | os.PathLike[str], seed: int = 0, groups: in
         _sweep(root, started)
         _write_index(root, tasks)
     except OSError as error:
-        raise DataError(
-            f"{root} cannot be written ({error.strerror or error}); choose a folder where you may write."
-        ) from error
+        raise unwritable(root, error) from error
 
 
 def _check_recipe(root: Path, wanted: dict[str, int]) -> None:
@@ -95,25 +92,13 @@ def _check_recipe(root: Path, wanted: dict[str, int]) -> None:
 
 
 def _make_missing(root: Path, tasks: list[_Task], groups: int) -> None:
-    """Make the clips that are not there, on all cores.
-
-    Threads are enough, since numpy and the encoder release Python's lock, and unlike processes they need no
-    import guard in the user's script and leave nothing behind when interrupted.
-    """
-    from tqdm import tqdm
-
+    """Make the clips that are not there, on all cores."""
     missing = [task for task in tasks if not (root / task.path).is_file()]
     if not missing:
         return
     digits = _digits_by_group(missing[0].seed, groups)
-    with ThreadPoolExecutor(available_cores()) as pool:
-        work = [pool.submit(_make_clip, root, task, digits[task.group]) for task in missing]
-        try:
-            for done in tqdm(as_completed(work), total=len(work), desc="making moving digits", unit="clip"):
-                done.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    for _ in on_all_cores(lambda task: _make_clip(root, task, digits[task.group]), missing, "making clips", "clip"):
+        pass
 
 
 def _digits_by_group(seed: int, groups: int) -> list[npt.NDArray[np.float64]]:

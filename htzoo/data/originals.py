@@ -99,8 +99,6 @@ def find_trees(
         return [raw], [_fact(given)]
     if given.is_relative_to((folder / "clips").absolute()):
         raise DataError(f"{given} is where prepared clips go; move the originals elsewhere.")
-    if not given.is_dir():
-        raise DataError(f"{given} does not exist; give the folder or archive of {dataset.title}.")
     if everything:
         return [given], []
     found = [path for path, _ in files_in(given, folder)]
@@ -124,9 +122,9 @@ def matches(path: PurePosixPath, patterns: Sequence[str]) -> bool:
     return any(fnmatch(path.name, pattern) for pattern in patterns)
 
 
-def files_in(tree: Path, prepared: Path) -> Iterator[tuple[PurePosixPath, Path]]:
+def files_in(tree: Path, prepared: Path | None = None) -> Iterator[tuple[PurePosixPath, Path]]:
     """(path inside the tree, file) of all files, in a fixed order, without hidden ones and those already prepared."""
-    made = {(prepared / name).absolute() for name in ("clips", "splits")}
+    made = set() if prepared is None else {(prepared / name).absolute() for name in ("clips", "splits")}
     for place, folders, names in os.walk(tree):
         own = Path(place)
         folders[:] = sorted(name for name in folders if name[0] != "." and (own / name).absolute() not in made)

@@ -7,33 +7,28 @@ whole; it has the same bytes however often the work was interrupted.
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import av
 
-from htzoo.cores import available_cores
-from htzoo.data.errors import DataError, VideoError
-from htzoo.data.index import INDEX, Entry, write_index
+from htzoo.data.checksums import Checksums
+from htzoo.data.conversion import make_clips, make_converted
+from htzoo.data.errors import DataError, VideoError, unwritable
+from htzoo.data.index import INDEX, write_index
 from htzoo.data.journal import Journal
-from htzoo.data.originals import UNPACKED, Original, Published, files_in, find_trees, list_originals, matches
-from htzoo.data.reading import Frames
+from htzoo.data.originals import UNPACKED, Published, files_in, find_trees, list_originals, matches
 from htzoo.data.sealing import check_seal
-from htzoo.data.source import ClipLabel
-from htzoo.data.transcode import transcode
-from htzoo.data.writing import CRF, X264, write_video
-from htzoo.files import file_digest, replacing
+from htzoo.data.writing import CRF, X264
+from htzoo.files import replacing
 
 DAMAGED, PREPARED = "damaged.csv", "prepared.json"
 SHORT_SIDE = 240
-_JOURNAL = ".journal.jsonl"
+_JOURNAL, _LOCK = ".journal.jsonl", ".lock"
 
 
 @dataclass(frozen=True)
@@ -67,22 +62,27 @@ def prepare(dataset: Published, root: Path, given: Path | None = None, short_sid
 
     Raises:
         DataError: Nothing to prepare was found, or none of it is whole; or what was found cannot be downloaded,
-            extracted or written; or the folder holds the set prepared with another `short_side`.
-        ValueError: `short_side` is too small.
+            extracted or written, or has changed since it was first read; or the folder holds the set prepared with
+            another `short_side`.
+        ValueError: `short_side` is too small, or `given` does not exist.
     """
     if short_side < 16:
         raise ValueError(f"short_side is {short_side}; give at least 16 pixels.")
+    if given is not None and not given.exists():
+        raise ValueError(f"{given} does not exist; give the folder or archive of {dataset.title}.")
     folder = root / dataset.dataset_name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
-            if (folder / INDEX).is_file():
-                return _as_it_is(folder, short_side)
-            return _prepare(dataset, root, folder, given, short_side)
+            try:
+                if (folder / INDEX).is_file():
+                    return _as_it_is(folder, short_side)
+                return _prepare(dataset, root, folder, given, short_side)
+            finally:
+                if not any(path.is_file() for path in folder.rglob("*") if path.name != _LOCK):  # nothing came of it
+                    shutil.rmtree(folder)
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written ({error.strerror or error}); free space or choose another root."
-        ) from error
+        raise unwritable(folder, error) from error
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _alone(folder: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with (folder / ".lock").open("w") as lock:
+    with (folder / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -119,20 +119,24 @@ def _as_it_is(folder: Path, short_side: int) -> Prepared:
 
 def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, short_side: int) -> Prepared:
     trees, archives = find_trees(dataset, root, folder, given)
-    journal = Journal(folder / _JOURNAL, short_side)
     converted = dataset.convert(trees[0])
+    journal = Journal(folder / _JOURNAL, short_side)
     damaged: list[tuple[str, str]] = []
-    if converted is not None:
-        entries = _make_converted(converted, folder, journal)
-    else:
-        originals = list_originals(dataset, trees, folder)
-        entries, damaged = _make_all(originals, folder, journal, short_side)
-    if not entries:
-        remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
-        if damaged:
-            remedy = f"see {folder / DAMAGED}"
-        _write_damaged(folder, damaged)
-        raise DataError(f"{given or folder} has no clip of {dataset.title} that can be read; {remedy}.")
+    try:
+        if converted is not None:
+            entries = make_converted(converted, folder, journal)
+        else:
+            entries, damaged = make_clips(list_originals(dataset, trees, folder), folder, journal, Checksums(root))
+        if not entries:
+            _write_damaged(folder, damaged)
+            remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
+            remedy = f"see {folder / DAMAGED}" if damaged else remedy
+            raise DataError(f"{given or folder} has no clip of {dataset.title} that can be read; {remedy}.")
+    except DataError:
+        for tree in trees:
+            if tree.is_relative_to(folder / UNPACKED):
+                shutil.rmtree(tree)  # another archive may come in place of this one
+        raise
     for tree in trees:
         for path, file in files_in(tree, folder):
             if matches(path, dataset.split_files):
@@ -158,87 +162,6 @@ def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, s
 
 def _dotted(number: Sequence[int]) -> str:
     return ".".join(map(str, number))
-
-
-def _make_all(
-    originals: list[Original], folder: Path, journal: Journal, short_side: int
-) -> tuple[list[Entry], list[tuple[str, str]]]:
-    """Make all clips on all cores; threads are enough, since decoder and encoder release Python's lock."""
-    from tqdm import tqdm
-
-    entries: list[Entry] = []
-    damaged: list[tuple[str, str]] = []
-    common = os.path.commonpath([Path(original.source).parent for original in originals]) if originals else ""
-    with ThreadPoolExecutor(available_cores()) as pool:
-        work: dict[Future[Entry | str], Original] = {
-            pool.submit(_make, original, folder, journal, short_side): original for original in originals
-        }
-        try:
-            for done in tqdm(as_completed(work), total=len(work), desc="preparing clips", unit="clip"):
-                # The path from where clips begin to differ: the same whichever folder around them was given.
-                source = Path(work[done].source).relative_to(common).as_posix()
-                result = done.result()
-                if isinstance(result, Entry):
-                    entries.append(replace(result, source=source))
-                else:
-                    damaged.append((source, result))
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return entries, sorted(damaged)
-
-
-def _make(original: Original, folder: Path, journal: Journal, short_side: int) -> Entry | str:
-    """Make one clip; the reason where its original is damaged."""
-    try:
-        digest = file_digest(original.file)
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error}); copy it again."
-    known = journal.find(original.source, digest, folder)
-    if known is not None and not (isinstance(known, Entry) and known.path != original.path):
-        return known
-    result: Entry | str
-    try:
-        made = transcode(original.file, folder / original.path, short_side)
-    except VideoError as error:
-        result = str(error).removeprefix(f"{original.file} ")
-    else:
-        result = Entry(
-            original.path,
-            original.label.label,
-            original.label.group,
-            made.frames,
-            made.fps,
-            made.height,
-            made.width,
-            original.source,
-            digest,
-        )
-    journal.add(original.source, digest, result)
-    return result
-
-
-def _make_converted(
-    clips: Iterator[tuple[str, ClipLabel, Frames, float]], folder: Path, journal: Journal
-) -> list[Entry]:
-    """Write clips that are not video files, without loss but for the resolution of colours.
-
-    The SHA-256 of the original is that of its frames.
-    """
-    from tqdm import tqdm
-
-    entries = []
-    for name, label, frames, fps in tqdm(clips, desc="preparing clips", unit="clip"):
-        digest = sha256(frames.tobytes()).hexdigest()
-        known = journal.find(name, digest, folder)
-        if not isinstance(known, Entry):
-            path = f"clips/{label.label}/{name}.mp4"
-            write_video(folder / path, frames, fps, crf=0)
-            count, height, width, _ = frames.shape
-            known = Entry(path, label.label, label.group, count, float(fps), height, width, name, digest)
-            journal.add(name, digest, known)
-        entries.append(known)
-    return entries
 
 
 def _write_damaged(folder: Path, damaged: list[tuple[str, str]]) -> None:

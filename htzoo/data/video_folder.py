@@ -1,24 +1,22 @@
 """Anybody's own videos: a folder for each class, or a table that says what each file shows."""
 
 import csv
-import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from htzoo.cores import available_cores
+from htzoo.data.checksums import Checksums, FirstReading, digest_of
 from htzoo.data.clips import Clip
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.decoding import VIDEO_SUFFIXES
 from htzoo.data.errors import DataError
 from htzoo.data.index import has_index, read_index
+from htzoo.data.originals import files_in
 from htzoo.data.reading import count_frames
 from htzoo.data.source import ClipLabel
 from htzoo.data.splits import Folds, Part
-from htzoo.files import replacing
+from htzoo.data.threads import on_all_cores
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ class VideoFolder(VideoDataModule):
     path (from the folder) and label, and if wanted group (clips that share a scene or person) and split (train, val or
     test; without val, validation clips are taken from train).
 
-    Files that are not prepared are read exactly too, if more slowly, and are decoded once to count their frames.
+    Files that are not prepared are read exactly too, if more slowly. They are decoded once to count their frames, and
+    one that changes after that is an error, see `htzoo.data.checksums`.
     """
 
     dataset_name = "folder"
@@ -55,7 +54,7 @@ class VideoFolder(VideoDataModule):
         Args:
             folder: The folder of the videos; None takes the one that `htzoo data prepare folder` makes, ROOT/folder.
             table: CSV file that says what each video shows; None takes it from the folders.
-            root: Folder of all data sets, where the caches are.
+            root: Folder of all data sets, where caches and checksums are.
             settings: Those of `VideoDataModule`; split official is the one of the table, and where it has one, usual.
 
         Raises:
@@ -87,64 +86,39 @@ class VideoFolder(VideoDataModule):
         return self._folder
 
     def prepare_data(self) -> None:
-        """Count the frames of the videos that have not been counted, unless they are prepared.
+        """Decode the videos that have not been read before, unless they are prepared.
 
         Raises:
             VideoError: A file cannot be decoded.
-            DataError: The counts cannot be kept.
+            DataError: Files have changed since they were first read, or what was read cannot be noted.
         """
         if not self._prepared:
-            self._count_frames()
+            self._first_readings()
 
     def list_clips(self) -> list[Clip]:
         """List all clips, in the order of their paths."""
         if self._prepared:
             return super().list_clips()
-        frames = self._count_frames()
+        label_of = {label: number for number, label in enumerate(self.classes)}
         return [
-            Clip(self._folder / row.path, self.classes.index(row.label), row.group, frames[row.path], row.path)
-            for row in self._rows
+            Clip(self._folder / row.path, label_of[row.label], row.group, first.frames, row.path, first.sha256)
+            for row, first in zip(self._rows, self._first_readings(), strict=True)
         ]
 
     def official_parts(self, fold: int) -> Sequence[Part | None]:
         """The split of the table."""
         return [_part(row.part) for row in self._rows]
 
-    def _count_frames(self) -> dict[str, int]:
-        """Frames of each file, by its path; what is counted is kept, and counted again when the file changes."""
-        path = self.root / "cache" / self.dataset_name / "frames.json"
-        try:
-            known: dict[str, list[int]] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            known = {}
-        marks = {row.path: self._mark(row.path) for row in self._rows}
-        missing = [name for name, mark in marks.items() if known.get(name, [])[:2] != mark]
-        if missing:
-            from tqdm import tqdm
+    def _first_readings(self) -> list[FirstReading]:
+        """What each file was when it was first read, which is now for those that are new."""
+        files = [self._folder / row.path for row in self._rows]
+        checksums = Checksums(self.root)
+        checksums.compare(files)
 
-            with ThreadPoolExecutor(available_cores()) as pool:
-                counts = pool.map(lambda name: count_frames(self._folder / name), missing)
-                try:
-                    for name, count in zip(
-                        missing, tqdm(counts, "counting frames", len(missing), unit="file", delay=2), strict=True
-                    ):
-                        known[name] = [*marks[name], count]
-                finally:
-                    pool.shutdown(cancel_futures=True)
-            try:
-                with replacing(path) as unfinished:
-                    unfinished.write_text(json.dumps(known, indent=0), encoding="utf-8")
-            except OSError as error:
-                raise DataError(f"{path} cannot be written ({error.strerror}); choose another root.") from error
-        return {name: known[name][2] for name in marks}
+        def first_reading(file: Path) -> FirstReading:
+            return checksums.find(file) or checksums.add(file, digest_of(file), count_frames(file))
 
-    def _mark(self, name: str) -> list[int]:
-        """Size and time of a file, by which it is known again."""
-        try:
-            status = os.stat(self._folder / name)
-        except OSError as error:
-            raise DataError(f"{self._folder / name} cannot be read ({error.strerror}); check the path.") from error
-        return [status.st_size, status.st_mtime_ns]
+        return list(on_all_cores(first_reading, files, "counting frames", "file"))
 
 
 def _rows(folder: Path, table: str | None) -> list[_Row]:
@@ -159,11 +133,10 @@ def _rows(folder: Path, table: str | None) -> list[_Row]:
 
 def _rows_of_folder(folder: Path) -> list[_Row]:
     rows = []
-    for path in folder.rglob("*"):
-        name = PurePosixPath(path.relative_to(folder).as_posix())
-        found = VideoFolder.label_clip(name)
-        if found is not None and not any(part.startswith(".") for part in name.parts) and path.is_file():
-            rows.append(_Row(str(name), found.label, found.group, ""))
+    for path, _ in files_in(folder):
+        found = VideoFolder.label_clip(path)
+        if found is not None:
+            rows.append(_Row(str(path), found.label, found.group, ""))
     return rows
 
 

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from htzoo.data.clips import Clip
 from htzoo.data.datamodule import VideoDataModule
-from htzoo.data.reading import Frames, read_frames
+from htzoo.data.reading import Frames
 from htzoo.data.sampling import uniform_indices
 from htzoo.data.statistics import Statistics
 from htzoo.report.figures import BLUE, GREEN, GREY, ORANGE, new_figure, save_figure, shared_look
@@ -50,9 +50,9 @@ def _examples(data: VideoDataModule) -> Iterator[tuple[str, Frames]]:
 
 
 def _small_frames(clip: Clip) -> Frames:
-    height, width = read_frames(clip.path, [0]).shape[1:3]
+    height, width = clip.read([0]).shape[1:3]
     shown = min(height, _SHEET_HEIGHT)
-    return read_frames(clip.path, uniform_indices(clip.frames, _SHEET_FRAMES), (shown, max(1, width * shown // height)))
+    return clip.read(uniform_indices(clip.frames, _SHEET_FRAMES), (shown, max(1, width * shown // height)))
 
 
 def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:

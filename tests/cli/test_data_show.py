@@ -89,6 +89,7 @@ def test_show(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     [
         ("prepare ufc11", "did you mean ucf11"),
         ("prepare ucf11 --short-side 3", "short_side is 3"),
+        ("prepare ucf11 --from nowhere", "nowhere does not exist; give the folder or archive of UCF11"),
         ("check ufc11", "ufc11 is no folder, and there is no data set 'ufc11'"),
         ("check ucf11 --min-frames 0", "--min-frames is 0"),
         ("show ufc11", "did you mean ucf11"),
@@ -107,12 +108,13 @@ def test_wrong_command_lines(words: str, said: str, root: Path, capsys: pytest.C
 def test_what_cannot_be_done(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     for words, said in (
-        (["prepare", "ytc", "--from", "none", "--root", str(tmp_path)], "none does not exist"),
+        (["prepare", "ytc", "--from", str(tmp_path), "--root", str(tmp_path / "root")], "has no clip of YouTube"),
         (["check", "fight", "--root", str(tmp_path)], f"{tmp_path / 'fight'} does not hold Surveillance Camera Fight"),
         (["show", "ucf11", "--root", str(root), "-o", str(tmp_path / "file" / "x")], "choose another --output"),
     ):
         assert main(["data", *words]) == 1
         assert said in capsys.readouterr().err
+    assert not any((tmp_path / "root").iterdir())
 
 
 def test_show_a_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

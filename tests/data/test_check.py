@@ -108,6 +108,35 @@ def test_prepared_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert printed.err.endswith(f"htzoo: 3 of 4 clips in {folder} are not right.\n")
 
 
+def test_a_file_that_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first check notes what is there, and the next names the file in which a bit has changed since."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        (tmp_path / "mine/run").mkdir(parents=True, exist_ok=True)
+        encode(tmp_path / f"mine/run/{number}.avi", numbered(9 + number), "mjpeg", "avi", strict="unofficial")
+    assert main(["data", "check", "mine"]) == 0 == main(["data", "check", "mine"])
+    file = tmp_path / "mine/run/1.avi"
+    content = bytearray(file.read_bytes())
+    content[content.index(b"ISFT") + 8] ^= 1  # in the name of the program that wrote it, which no decoder reads
+    file.write_bytes(content)
+    assert count_frames(file) == 10
+    capsys.readouterr()
+    assert main(["data", "check", "mine"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == (
+        "run/1.avi: changed: has changed since it was first read; put back what was there, or, if the change is "
+        "meant, delete its lines in data/checksums.jsonl.\n"
+    )
+    assert printed.err.endswith("htzoo: 1 of 3 clips in mine are not right.\n")
+    record = tmp_path / "data/checksums.jsonl"
+    record.unlink()
+    record.mkdir()
+    assert main(["data", "check", "mine"]) == 1
+    assert "data/checksums.jsonl cannot be written" in capsys.readouterr().err
+
+
 def test_nothing_to_check(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="none is not a folder"):
         check_clips(tmp_path / "none")

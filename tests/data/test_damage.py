@@ -1,11 +1,13 @@
-"""200 damaged files through check, prepare and training: each is named, or gives the frames of the whole file.
+"""200 damaged files through check, prepare and training.
 
-A few flipped bits of an original may make another legal stream, which no decoder can see: these are counted apart.
-Prepared clips have a checksum, and no such kind.
+At first sight each is named, or gives the frames of the whole file. There a few flipped bits may make another legal
+stream, which no decoder can see: these are counted apart. Of files that were read before, and of prepared clips, there
+is a checksum, and each is named, whatever the damage.
 """
 
+import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
@@ -20,6 +22,7 @@ from benchmarks.damage import DAMAGE, FEW_BITS, frames_of
 from htzoo.data import (
     Clip,
     ClipDataset,
+    DataError,
     FrameSampler,
     VideoError,
     VideoFolder,
@@ -29,6 +32,7 @@ from htzoo.data import (
     write_video,
 )
 from htzoo.data.check import check_clips
+from htzoo.data.checksums import Checksums
 from htzoo.data.clips import ClipReader
 from htzoo.data.index import Entry, write_index
 from htzoo.data.prepare import prepare
@@ -60,9 +64,9 @@ def moving_texture(seed: int = 0) -> Frames:
     return np.stack(frames).astype(np.uint8)
 
 
-def damaged(content: bytes, sound: bytes, rng: random.Random) -> list[tuple[str, bytes]]:
+def damaged(content: bytes, sound: bytes, rng: random.Random, kinds: Iterable[str] = DAMAGE) -> list[tuple[str, bytes]]:
     """20 files made of a whole one: what was done, and what came of it."""
-    kinds = islice(cycle(kind for kind in DAMAGE if kind not in FEW_BITS), 17)
+    kinds = islice(cycle(kinds), 17)
     made = [(kind, DAMAGE[kind](content, rng)) for kind in kinds]
     return [("empty", b""), ("another type", b"\x89PNG\r\n\x1a\n" + content[8:]), ("sound only", sound), *made]
 
@@ -83,14 +87,15 @@ def no_frame(path: Path) -> Path:
     return path
 
 
-def test_originals(sound: bytes, tmp_path: Path) -> None:
+def test_originals_at_first_sight(sound: bytes, tmp_path: Path) -> None:
     folder = tmp_path / "originals" / "run"
     folder.mkdir(parents=True)
     rng = random.Random(0)
+    seen_by_decoders = [kind for kind in DAMAGE if kind not in FEW_BITS]
     done, whole = {}, {}
     for name, (codec, container, options) in KINDS.items():
         path = encode(folder / name, moving_texture(), codec, container, g="8", **options)
-        for number, (kind, content) in enumerate(damaged(path.read_bytes(), sound, rng)):
+        for number, (kind, content) in enumerate(damaged(path.read_bytes(), sound, rng, seen_by_decoders)):
             file = folder / f"{path.stem}_{number:02d}{path.suffix}"
             file.write_bytes(content)
             done[file.name], whole[file.name] = kind, path
@@ -133,6 +138,49 @@ def test_a_few_flipped_bits(tmp_path: Path) -> None:
     assert len(unseen) <= 15, unseen  # of 60; 6 when this was written
 
 
+def test_originals_that_were_read_once(sound: bytes, tmp_path: Path) -> None:
+    """Damaged in every way, by one bit too; of half of them the time of the file does not tell."""
+    folder = tmp_path / "originals" / "run"
+    folder.mkdir(parents=True)
+    rng = random.Random(0)
+    whole, changed = {}, {}
+    for name, (codec, container, options) in KINDS.items():
+        path = encode(tmp_path / name, moving_texture(), codec, container, g="8", **options)
+        content = path.read_bytes()
+        for number, (_, other) in enumerate(damaged(content, sound, rng)):
+            file = folder / f"{path.stem}_{number:02d}{path.suffix}"
+            file.write_bytes(content)
+            whole[file], changed[file] = content, other
+    changed[folder / "xvid_01.avi"] = no_frame(tmp_path / "no_frame.avi").read_bytes()
+    assert len(whole) == 200 and all(changed[file] != whole[file] for file in whole)
+    begun = training(folder.parent, tmp_path)
+    touched = set()
+    for number, (file, content) in enumerate(changed.items()):
+        before = file.stat()
+        file.write_bytes(content)
+        if number % 2 or len(content) != before.st_size:
+            touched.add(file)
+        else:
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert 0 < len(touched) < 200
+
+    report = check_clips(folder.parent, checksums=Checksums(tmp_path))
+    assert {folder.parent / problem.path for problem in report.problems} == set(whole)
+    assert all(problem.kind in ("empty", "changed") and "\n" not in problem.detail for problem in report.problems)
+
+    assert named_in(begun) == {str(file) for file in whole}  # in the middle of a run
+    message = rf"^{len(touched)} of 200 files have changed since they were first read \(.*"
+    with pytest.raises(DataError, match=message):  # and a new one does not begin
+        training(folder.parent, tmp_path)
+    with pytest.raises(DataError, match=message):
+        prepare(VideoFolder, tmp_path, folder.parent)
+    for file in touched:
+        file.write_bytes(whole[file])
+    made = prepare(VideoFolder, tmp_path, folder.parent)
+    assert {folder / source for source, _ in made.damaged} == whole.keys() - touched
+    assert made.clips == len(touched)
+
+
 def test_a_codec_without_its_name(tmp_path: Path) -> None:
     path = encode(tmp_path / "clip.mp4", moving_texture(), "libx264", "mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"xxxx"))
@@ -150,6 +198,23 @@ def answers(loader: DataLoader[Any]) -> Iterator[Any]:
             return
         except VideoError as error:
             yield error
+
+
+def training(folder: Path, root: Path) -> VideoFolder:
+    """What a run on this folder begins with."""
+    data = VideoFolder(str(folder), root=str(root), split="clip", batch_size=1, num_workers=0, cache=False)
+    data.setup()
+    return data
+
+
+def named_in(data: VideoFolder) -> set[str]:
+    """Reads all clips, of which none may be whole; the files that are named, each in one line."""
+    named = set()
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        for answer in answers(loader):
+            assert isinstance(answer, VideoError) and "\n" not in str(answer)
+            named.add(str(answer).split(" ", 1)[0])
+    return named
 
 
 def test_prepared_clips(sound: bytes, tmp_path: Path) -> None:
@@ -171,11 +236,4 @@ def test_prepared_clips(sound: bytes, tmp_path: Path) -> None:
     assert {problem.path for problem in report.problems if problem.kind in ("empty", "unreadable")} == {
         entry.path for entry in entries
     }
-    data = VideoFolder(str(folder), root=str(tmp_path), split="clip", batch_size=1, num_workers=0, cache=False)
-    data.setup()
-    named = set()
-    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
-        for answer in answers(loader):
-            assert isinstance(answer, VideoError) and "\n" not in str(answer)
-            named.add(str(answer).split(" ", 1)[0])
-    assert named == {str(folder / entry.path) for entry in entries}
+    assert named_in(training(folder, tmp_path)) == {str(folder / entry.path) for entry in entries}

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from htzoo.data import DataError, Hollywood2, VideoFolder, YouTubeCelebrities, read_frames, write_video
+from htzoo.data import DataError, FIRAction, Hollywood2, VideoFolder, YouTubeCelebrities, read_frames, write_video
 from htzoo.data.check import check_clips
 from htzoo.data.index import read_index
 from htzoo.data.prepare import prepare
@@ -227,15 +228,46 @@ def test_damaged_clips_are_named_and_left_out(tree: dict[str, bytes], tmp_path: 
 def test_nothing_to_prepare(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no address to download it from; get it from https://example\.org/deeds"):
         prepare(Deeds(), tmp_path / "root")
-    with pytest.raises(DataError, match=r"none does not exist; give the folder or archive of Deeds"):
+    with pytest.raises(ValueError, match=r"none does not exist; give the folder or archive of Deeds"):
         prepare(Deeds(), tmp_path / "root", tmp_path / "none")
-    with pytest.raises(DataError, match="has no clip of Deeds that can be read; get Deeds from"):
-        prepare(Deeds(), tmp_path / "root", _write(tmp_path / "empty", {"a.txt": b""}))
+    empty = _write(tmp_path / "empty", {"a.txt": b"", "wrong.rar": rar4({"a.txt": b""})})
+    for given in (empty, empty / "wrong.rar"):
+        with pytest.raises(DataError, match="has no clip of Deeds that can be read; get Deeds from"):
+            prepare(Deeds(), tmp_path / "root", given)
+    with pytest.raises(DataError, match="has no annotation_"):
+        prepare(FIRAction, tmp_path / "root", empty / "wrong.rar")
+    assert not any((tmp_path / "root").iterdir())
     with pytest.raises(DataError, match=r"has no clip of Deeds that can be read; see .*damaged\.csv"):
         prepare(Deeds(), tmp_path / "root", _write(tmp_path / "bad", {"run/v_1_1.avi": b"bad"}))
     with pytest.raises(ValueError, match="short_side is 3"):
         prepare(Deeds(), tmp_path / "root", short_side=3)
     assert not (tmp_path / "root/deeds/index.csv").exists()
+
+
+def test_another_archive_in_place_of_a_bad_one(
+    tree: dict[str, bytes], expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    archive = tmp_path / "deeds.rar"
+    archive.write_bytes(rar4({"Deeds/run/v_1_1.avi": b"bad"}))
+    with pytest.raises(DataError, match="has no clip of Deeds that can be read"):
+        prepare(Deeds(), tmp_path / "root", archive)
+    archive.write_bytes(rar4(tree))
+    assert _content(prepare(Deeds(), tmp_path / "root", archive).folder) == expected
+
+
+def test_originals_that_change_between_two_calls(tree: dict[str, bytes], tmp_path: Path) -> None:
+    """Neither what was begun is finished, nor what was deleted made anew, from other files than at first."""
+    originals = _write(tmp_path / "originals", tree)
+    name = next(name for name in tree if name.endswith(".avi"))
+    other = next(data for path, data in tree.items() if path.endswith(".avi") and path != name)
+    folder = prepare(Deeds(), tmp_path / "root", originals).folder
+    shutil.rmtree(folder)
+    (originals / name).write_bytes(other)
+    with pytest.raises(DataError, match=rf"1 of 12 files have changed since they were first read \(.*{name}\);"):
+        prepare(Deeds(), tmp_path / "root", originals)
+    assert not folder.exists()
+    (tmp_path / "root/checksums.jsonl").unlink()
+    assert prepare(Deeds(), tmp_path / "root", originals).clips == 12
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Anybody's own folder: classes, groups, tables, and files that are not prepared."""
 
-import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -54,14 +54,55 @@ def test_a_folder_as_it_is(folder: Path) -> None:
 
 
 def test_frames_are_counted_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ready(folder, folds=3)
+    first = ready(folder, folds=3).clips
     monkeypatch.setattr("htzoo.data.video_folder.count_frames", None)
-    ready(folder, folds=3)  # from cache/mine/frames.json
-    counts = json.loads((folder.parent / "cache" / "mine" / "frames.json").read_text())
-    assert len(counts) == 10 and counts["class1/take0/1.mpg"][2] == 6
-    monkeypatch.undo()
-    encode(folder / "class1" / "take0" / "1.mpg", numbered(3), "mpeg1video", "mpeg", g="4", bf="2")
-    assert ready(folder, folds=3).clips[5].frames == 3
+    with (folder.parent / "checksums.jsonl").open("a") as file:
+        file.write('{"name": "cut sho')  # by a crash
+    assert ready(folder, folds=3).clips == first
+    for clip in first:
+        os.utime(clip.path)
+    assert ready(folder, folds=3).clips == first
+    monkeypatch.setattr("htzoo.data.checksums.file_digest", None)
+    assert ready(folder, folds=3).clips == first  # of which the new time is known
+
+
+def test_a_file_that_changes(folder: Path) -> None:
+    """Nothing is trained on before somebody has looked, and the file that was there, or a word, mends it."""
+    changed = [folder / "class0" / "take0" / f"{number}.mpg" for number in (0, 2)]
+    before = [path.read_bytes() for path in changed]
+    first = ready(folder, folds=3)
+    for path in changed:
+        encode(path, numbered(3), "mpeg1video", "mpeg", g="4", bf="2")
+    record = folder.parent / "checksums.jsonl"
+    with pytest.raises(VideoError) as caught:
+        first.clips[0].read([0])
+    assert str(caught.value) == f"{changed[0]} is damaged (it has changed since it was first read); replace the file."
+    with pytest.raises(DataError) as stopped:
+        ready(folder, folds=3)
+    assert str(stopped.value) == (
+        f"2 of 10 files have changed since they were first read ({changed[0]}, {changed[1]}); put back what was there, "
+        f"or, if the change is meant, delete its lines in {record}."
+    )
+    changed[0].write_bytes(before[0])
+    with pytest.raises(DataError, match=rf"1 of 10 files have changed since they were first read \({changed[1]}\);"):
+        ready(folder, folds=3)
+    record.write_text("\n".join(line for line in record.read_text().splitlines() if "2.mpg" not in line))
+    assert [clip.frames for clip in ready(folder, folds=3).clips[:3]] == [5, 3, 9]
+
+
+def test_a_changed_file_that_is_cached(folder: Path) -> None:
+    """What was kept before is shown, since the file is not read; no time tells of the change."""
+    module = ready(folder, folds=3)
+    reader = module._dataset("train").reader
+    whole, path = reader.read(0).copy(), module.clips[0].path
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    np.testing.assert_array_equal(ready(folder, folds=3)._dataset("train").reader.read(0), whole)
+    with pytest.raises(VideoError, match="has changed since it was first read"):
+        ready(folder, folds=3, cache=False)._dataset("train").reader.read(0)
 
 
 def test_a_table(folder: Path, tmp_path: Path) -> None:
@@ -94,7 +135,7 @@ def test_a_table(folder: Path, tmp_path: Path) -> None:
 def test_a_table_that_is_wrong(folder: Path, tmp_path: Path, text: str, message: str) -> None:
     (folder / "a.mpg").write_bytes(next(folder.rglob("0.mpg")).read_bytes())
     (tmp_path / "table.csv").write_text(text)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((DataError, VideoError), match=message):
         ready(folder, table=str(tmp_path / "table.csv"))
 
 
@@ -114,7 +155,7 @@ def test_a_prepared_folder(tmp_path: Path) -> None:
     write_index(tmp_path / "folder", entries)
     module = ready(tmp_path / "folder", folds=3, size=(48, 96))
     assert VideoFolder(root=str(tmp_path)).folder == tmp_path / "folder"
-    assert module.classes == ("c0", "c1") and not (tmp_path / "cache" / "folder" / "frames.json").exists()
+    assert module.classes == ("c0", "c1") and not (tmp_path / "checksums.jsonl").exists()
     assert [clip.name for clip in module.clips] == [f"x/{number}.avi" for number in (0, 2, 4, 1, 3, 5)]
     item = module._dataset("train")[0]
     clip = module.clips[item["index"]]
