@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+from htzoo.names import UnknownNameError, did_you_mean
 
 # Command: the module of htzoo.cli that has its `run(words)`, and what it does.
 COMMANDS = {
@@ -68,8 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"htzoo {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"commands are {', '.join(COMMANDS)}"
+        hint = did_you_mean(words[0], COMMANDS, f"commands are {', '.join(COMMANDS)}")
         return _fail(f"no command {words[0]!r}: {hint}", 2)
     try:
         module, _ = COMMANDS[words[0]]
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         from htzoo.cli.errors import sentence
 
-        return _fail(sentence(error), 1)
+        return _fail(sentence(error), 2 if isinstance(error, UnknownNameError) else 1)
     return 0
 
 

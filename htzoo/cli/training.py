@@ -52,7 +52,7 @@ class ConfigByName(ActionConfigFile):
         """Resolve the name, then read the file with the parts that it is built on."""
         try:
             path, content = find_config(values), load_config(values)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             parser.error(str(error))
         text = yaml.safe_dump(content, sort_keys=False)
         super().__call__(parser, cfg, text, option_string)  # type: ignore[no-untyped-call]

@@ -90,7 +90,6 @@ def test_publish_dry_run(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -
         (["publish", "nix.ckpt", "--repo", "a/b"], 1, "nix.ckpt is no file: give a checkpoint"),
         (["publish", "x"], 2, "one of the arguments --repo -o/--output is required"),
         (["publish", "x", "-o", "y", "--private"], 2, "are for --repo: leave them out"),
-        (["classify", "moving_digits_hx", "a.mp4"], 1, "no model 'moving_digits_hx'"),
         (["classify", "a", "b", "--top", "0"], 2, "--top is 0: give a number of at least 1"),
         (["classify", "a", "b", "--stride", "1"], 2, "--stride is given without --window"),
         (["export", "a", "-o", "a.tflite"], 2, "give a file that ends in .onnx or .pt2"),

@@ -11,6 +11,7 @@ import yaml
 
 import htzoo
 from htzoo.configs import find_config
+from htzoo.names import UnknownNameError
 from tests.cli.command import ROOT, htzoo_command
 
 SMALL = [
@@ -270,7 +271,7 @@ def test_names_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (tmp_path / "moving_digits_ht").write_text("{}")
     monkeypatch.chdir(tmp_path)
     assert find_config("moving_digits_ht") == Path("moving_digits_ht")  # an existing file wins
-    with pytest.raises(FileNotFoundError, match="did you mean moving_digits_lstm"):
+    with pytest.raises(UnknownNameError, match="did you mean moving_digits_lstm"):
         find_config("moving_digits_lstn")
 
 
