@@ -51,13 +51,36 @@ def check_checkpoint(path: str, task: VideoClassification) -> None:
         ValueError: it is not a checkpoint, or is one of another model.
     """
     content = _read(path)
+    _compare(path, content.get("hyper_parameters", {}), content["state_dict"], task)
+
+
+def is_published(path: str) -> bool:
+    """Whether a checkpoint is meant as a name that :func:`htzoo.from_pretrained` knows, which can only be measured."""
+    return not path.endswith(".ckpt") and not Path(path).is_file()
+
+
+def load_published(name: str, task: VideoClassification) -> None:
+    """Give a task the weights of a published model.
+
+    Raises:
+        ValueError: there is no such model, or it is another one.
+    """
+    from htzoo.hub.opening import open_classifier
+
+    model = open_classifier(name)
+    state = {f"model.{key}": value for key, value in model.state_dict().items()}
+    _compare(name, model.config.arguments, state, task)
+    task.load_state_dict(state, strict=False)  # what it counts in tests has none
+
+
+def _compare(path: str, arguments: Mapping[str, Any], saved: Mapping[str, Any], task: VideoClassification) -> None:
     for key in ("classes", "frame_size"):
-        there, here = _plain(content.get("hyper_parameters", {}).get(key)), _plain(getattr(task.model, key))
+        there, here = _plain(arguments.get(key)), _plain(getattr(task.model, key))
         if there is not None and there != here:
             raise ValueError(
                 f"ckpt_path is {path!r}, a checkpoint of another model: {key} is {there} there and {here} here"
             )
-    saved, own = content["state_dict"], task.state_dict()
+    own = task.state_dict()
     for key in [*own, *saved]:
         shapes = [tuple(state[key].shape) if key in state else "nothing" for state in (saved, own)]
         if shapes[0] != shapes[1]:

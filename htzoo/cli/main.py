@@ -14,6 +14,7 @@ COMMANDS = {
     "validate": ("training", "measure a checkpoint on the validation clips"),
     "test": ("training", "measure a checkpoint on the test clips"),
     "predict": ("training", "write class probabilities for the test clips"),
+    "report": ("report", "draw the pictures of a run, also of one that was stopped"),
     "data": ("data", "list, prepare, check and show data sets"),
     "models": ("models", "list the models of the zoo"),
     "info": ("info", "one model: sizes, parameters, ratios, published figures, a picture of its networks"),

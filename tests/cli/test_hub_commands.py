@@ -56,7 +56,7 @@ def test_published_folder(published: Path, checkpoint: Path) -> None:
     assert model.config.name == "moving_digits_ht"
 
 
-def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Path) -> None:
+def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Path, tmp_path: Path) -> None:
     """`classify` on every test clip, file by file, gives the accuracy that the run found."""
     data = FewDigits(root=str(few_root))
     data.setup()
@@ -65,6 +65,10 @@ def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Pat
     right = sum(model.classify(clip.path, top=1)[0][0] == data.classes[clip.label] for clip in clips)
     assert len(clips) == model.config.result.clips
     assert right / len(clips) == pytest.approx(model.config.result.accuracy)
+    words = ["--config", "moving_digits_ht", *SMALL, f"--data.root={few_root}", "--ckpt_path", str(published)]
+    assert f"({right} of {len(clips)} clips)" in htzoo_command("test", *words, folder=tmp_path).stdout
+    refused = htzoo_command("test", *words[:-1], "moving_digits_ht", folder=tmp_path, status=1).stderr
+    assert "a checkpoint of another model: frame_size is [120, 160, 3] there and [12, 16, 3] here" in refused
 
 
 def test_a_checkpoint_that_was_not_tested_claims_nothing(checkpoint: Path, tmp_path: Path) -> None:

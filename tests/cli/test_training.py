@@ -1,6 +1,8 @@
 """The command line as a user runs it."""
 
 import csv
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +102,21 @@ def test_checkpoint_is_measured_again(run: tuple[Path, str], few_root: Path, tmp
         rows = list(csv.DictReader(file))
     correct = sum(row["label"] == row["predicted"] for row in rows)
     assert f"({correct} of 55 clips)" in tested[0]
+    assert htzoo_command("report", str(predictions.parent), folder=tmp_path).stdout.endswith("/confusion.png\n")
+    assert (predictions.parent / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_of_a_run_that_was_stopped(run: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = run
+    (tmp_path / "mine").mkdir()
+    shutil.copy(folder / "metrics.csv", tmp_path / "mine")
+    epochs, best, test, picture = htzoo_command("report", "mine", folder=tmp_path).stdout.splitlines()
+    assert epochs == "2 epochs trained" and best.startswith("best epoch ") and "accuracy 0." in best
+    accuracy = json.loads((folder / "summary.json").read_text())["test_accuracy"]
+    assert f"accuracy {accuracy:.3f}" in test
+    assert picture == "mine/curves.png" and (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+    nothing = htzoo_command("report", ".", folder=tmp_path, status=1).stderr
+    assert nothing.startswith("htzoo: . holds neither metrics.csv nor predictions.csv: give the folder of a run")
 
 
 def test_flags_win_over_a_checkpoint(run: tuple[Path, str], tmp_path: Path) -> None:
