@@ -8,7 +8,8 @@
     python benchmarks/compress_trained.py --page             # fills docs/compression.md
 
 Every row is one ``htzoo compress CKPT --to FORMAT --budget Nx --hidden-to FORMAT --hidden-budget Nx --fine-tune
-SOURCE``; FDHT is ``--joint`` with HT. Rows go to results/compression.csv as they end, models to ``runs/compressed``.
+SOURCE``, in two calls, the second without anything left to decompose, so that the model is tested in between; FDHT is
+``--joint`` with HT. Rows go to results/compression.csv as they end, models to ``runs/compressed``.
 Fine-tuning has the settings and the epochs that the dense layer was trained with. Accuracies are on test clips, by
 which nothing is chosen: the best epoch is that of validation clips.
 """
@@ -87,15 +88,16 @@ def compress_all(source: str, checkpoint: str, methods: list[str], budgets: list
 def compress(source: str, checkpoint: str, method: str, budget: int) -> dict[str, Any]:
     """The rest of a row: compress, test, fine-tune, test."""
     start = perf_counter()
-    command = [sys.executable, "-m", "htzoo", "compress", checkpoint, "--to", METHODS[method], "--budget", f"{budget}x"]
-    command += ["--joint"] if method == "FDHT" else ["--hidden-to", METHODS[method], "--hidden-budget", f"{budget}x"]
+    into = ["--to", METHODS[method], "--budget", f"{budget}x"]
+    into += ["--joint"] if method == "FDHT" else ["--hidden-to", METHODS[method], "--hidden-budget", f"{budget}x"]
+    command = [sys.executable, "-m", "htzoo", "compress"]
     folder = Path("runs", "compressed", f"{source}_{method}_{budget}".lower())
     untuned = folder.with_name(f"{folder.name}_untuned")
-    result = subprocess.run([*command, "--json", "-o", untuned], check=True, stdout=subprocess.PIPE)
+    result = subprocess.run([*command, checkpoint, *into, "--json", "-o", untuned], check=True, stdout=subprocess.PIPE)
     printed = json.loads(result.stdout)
     tuning = ["--fine-tune", source, f"--model.hidden_size={HIDDEN}"]
     tuning += [f"--data.{key}={value}" for key, value in SOURCES[source][1].items()]
-    subprocess.run([*command, "-o", folder, *tuning], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, untuned, *into, "-o", folder, *tuning], check=True, stdout=subprocess.DEVNULL)
     before, after = printed["parameters"]["before"], printed["parameters"]["after"]
     return {
         "parameters": after,

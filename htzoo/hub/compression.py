@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from htzoo.formats import Dense, Format
 from htzoo.hub.classifier import PublishedClassifier
+from htzoo.hub.describe import layer_formats
 from htzoo.nn import Weight, compress
 from htzoo.nn.recurrent import Recurrent
 
@@ -108,7 +109,7 @@ def _layer(path: Path, state: dict[str, Tensor]) -> nn.RNNBase:
 
 
 def compress_layer(layer: nn.Module, formats: Mapping[str, Format | None]) -> tuple[Recurrent, list[WeightReport]]:
-    """The closest layer in other formats, and what became of every weight.
+    """The closest layer in other formats, and what became of every weight; a layer that has them stays as it is.
 
     Args:
         layer: a recurrent layer of :mod:`torch.nn` or :mod:`htzoo.nn`.
@@ -117,7 +118,9 @@ def compress_layer(layer: nn.Module, formats: Mapping[str, Format | None]) -> tu
     Raises:
         ValueError: a format does not fit the layer.
     """
-    small = compress(layer, **formats)
+    wanted = {key: form.to_dict() for key, form in formats.items() if form is not None}
+    has = {key: form for key, form in layer_formats(layer).items() if form is not None}
+    small = layer if wanted == has and isinstance(layer, Recurrent) else compress(layer, **formats)
     assert isinstance(small, Recurrent)
     old = dict(layer.named_modules()) if isinstance(layer, Recurrent) else {}
     rows = []

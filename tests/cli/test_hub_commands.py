@@ -181,8 +181,13 @@ def test_compress_a_model_and_fine_tune_it(
     assert torch.equal(new.classifier.weight, old.classifier.weight)
     assert new.config.result is None  # what the large model reached says nothing of this one
     assert new.config.name == "small"
+    # What has the formats already is not decomposed again, but may be tuned.
+    same = ["compress", str(small), *words[2:]]
+    assert main([*same, "-o", str(tmp_path / "same"), "--json"]) == 0
+    assert {row["error"] for row in json.loads(capsys.readouterr().out)["weights"]} == {None}
+    assert (tmp_path / "same" / "model.safetensors").read_bytes() == (small / "model.safetensors").read_bytes()
     tuned = htzoo_command(
-        *words, "-o", "tuned", "--json", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
+        *same, "-o", "tuned", "--json", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
         "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--model.init_args.optimizer.init_args.lr=1e-9",
         folder=tmp_path,
     )  # fmt: skip
