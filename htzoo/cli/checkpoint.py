@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from htzoo.hub.config import plain
 from htzoo.tasks import VideoClassification
 
 
@@ -39,7 +40,7 @@ def note_differences(path: str, asked: Mapping[str, Any], linked: Collection[str
     """
     saved = _read(path).get("hyper_parameters", {})
     for key in sorted((saved.keys() & asked.keys()) - set(linked)):
-        if _plain(saved[key]) != _plain(asked[key]):
+        if plain(saved[key]) != plain(asked[key]):
             print(f"htzoo: note: {key} is {asked[key]} as asked, and was {saved[key]} in {path}", file=sys.stderr)
 
 
@@ -75,7 +76,7 @@ def load_published(name: str, task: VideoClassification) -> None:
 
 def _compare(path: str, arguments: Mapping[str, Any], saved: Mapping[str, Any], task: VideoClassification) -> None:
     for key in ("classes", "frame_size"):
-        there, here = _plain(arguments.get(key)), _plain(getattr(task.model, key))
+        there, here = plain(arguments.get(key)), plain(getattr(task.model, key))
         if there is not None and there != here:
             raise ValueError(
                 f"ckpt_path is {path!r}, a checkpoint of another model: {key} is {there} there and {here} here"
@@ -88,9 +89,3 @@ def _compare(path: str, arguments: Mapping[str, Any], saved: Mapping[str, Any], 
                 f"ckpt_path is {path!r}, a checkpoint of another model: {key} has shape {shapes[0]} there and "
                 f"{shapes[1]} in the model that is configured; give the configuration in the folder of its run"
             )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -170,8 +170,7 @@ def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: b
 
     sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in (before, after)]
     times = {
-        kind: [milliseconds(layer, training=kind == "training step") for layer in (before, after)]
-        for kind in ("forward", "training step")
+        kind: milliseconds([before, after], training=kind == "training step") for kind in ("forward", "training step")
     }
     if as_json:
         print(
