@@ -13,8 +13,10 @@ import htzoo
 from htzoo.cli.main import main
 from htzoo.data import MovingDigits
 from htzoo.hub.pretrained import from_pretrained
+from htzoo.hub.saving import save_pretrained
 from tests.cli.test_training import SMALL, htzoo_command
 from tests.data.helpers import FewDigits
+from tests.hub.conftest import SAMPLING, small_model
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +198,14 @@ def test_compress_a_model_and_fine_tune_it(
     trained = from_pretrained(tmp_path / "tuned")
     assert trained.config.result is not None and trained.config.name == "tuned"
     assert torch.allclose(trained.classifier.weight, new.classifier.weight, atol=1e-6)  # it did start from there
+
+
+def test_compress_a_model_with_dropout(tmp_path: Path) -> None:
+    """PyTorch warns of dropout in a layer of one, and a warning is an error here."""
+    save_pretrained(small_model(dropout=0.5), tmp_path / "large", sampling=SAMPLING)
+    words = ["compress", str(tmp_path / "large"), "--to", "tt", "--budget", "5x", "-o", str(tmp_path / "small")]
+    assert main(words) == 0
+    assert from_pretrained(tmp_path / "small").dropout.p == 0.5
 
 
 def from_pretrained_of(checkpoint: Path) -> torch.nn.Module:
