@@ -185,7 +185,7 @@ def _what(config: ModelConfig) -> str:
     height, width, _ = arguments["frame_size"]
     assert config.sampling is not None
     motion = " as pictures of what moves" if config.sampling.motion else ""
-    through = f" through {arguments['backbone']}" if arguments.get("backbone") else ""
+    through = f", through {arguments['backbone']}" if arguments.get("backbone") else ""
     return (
         f"A video classifier: {arguments.get('cell', 'LSTM')} with {weights} weights and {arguments['hidden_size']} "
         f"hidden units. It reads {_frames(config.sampling)} at {width} x {height} pixels{motion}{through}, and tells "
