@@ -12,6 +12,8 @@ import torch
 import htzoo
 from htzoo.cli.main import main
 from htzoo.data import MovingDigits
+from htzoo.formats import multiply_adds
+from htzoo.formats.suggest import ROWS
 from htzoo.hub.pretrained import from_pretrained
 from htzoo.hub.saving import save_pretrained
 from tests.cli.test_training import SMALL, htzoo_command
@@ -99,9 +101,10 @@ def test_publish_dry_run(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -
         (["classify", "a", "b", "--top", "0"], 2, "--top is 0: give a number of at least 1"),
         (["classify", "a", "b", "--stride", "1"], 2, "--stride is given without --window"),
         (["export", "a", "-o", "a.tflite"], 2, "give a file that ends in .onnx or .pt2"),
-        (["compress", "a", "--to", "tt", "-o", "b"], 2, "give either --budget, or the shape"),
+        (["compress", "a", "--to", "tt", "-o", "b"], 2, "give either --budget or --macs, or the shape"),
         (["compress", "a", "--to", "xx", "-o", "b"], 2, "invalid choice: 'xx'"),
-        (["compress", "a", "--to", "tt", "--budget", "lots", "-o", "b"], 2, "'lots' is neither a number of parameters"),
+        (["compress", "a", "--to", "tt", "--budget", "lots", "-o", "b"], 2, "'lots' is neither a number"),
+        (["compress", "a", "--to", "tt", "--budget", "9", "--hidden-to", "tt", "-o", "b"], 2, "without a limit"),
         (["classify", "moving_digits_ht", "gone.mp4"], 1, "1 of 1 videos could not be labelled: gone.mp4 does not"),
         (["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b"], 1, "a.pt is no file"),
         (
@@ -235,6 +238,12 @@ def test_compress_within_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([*words, "--hidden-budget", "3000", "-o", str(tmp_path / "small"), "--json"]) == 0
     first, second = json.loads(capsys.readouterr().out)["weights"]
     assert 0 < first["after"] <= 64 * 256 / 10 and 0 < second["after"] <= 3000
+    words = ["compress", str(tmp_path / "lstm.pt"), "--to", "tt", "--hidden-to", "tt", "--macs", "4x"]
+    assert main([*words, "-o", str(tmp_path / "fast")]) == 0
+    fast = htzoo.from_pretrained(tmp_path / "fast")
+    for weight in (fast.weight_ih_l0, fast.weight_hh_l0):
+        assert 0 < multiply_adds(weight.network, ROWS) <= 64 * 256 / 4
+    capsys.readouterr()
     words = ["compress", str(tmp_path / "lstm.pt"), "--to", "ht", "--joint", "--budget", "1,500"]
     assert main([*words, "-o", str(tmp_path / "joint"), "--json"]) == 0
     (joint,) = json.loads(capsys.readouterr().out)["weights"]
