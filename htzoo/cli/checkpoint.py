@@ -7,23 +7,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from htzoo.hub.config import plain
+from htzoo.hub.run import read_checkpoint
 from htzoo.tasks import VideoClassification
-
-
-def _read(path: str) -> dict[str, Any]:
-    if not Path(path).is_file():
-        example = "RUN/checkpoints/best.ckpt"
-        raise FileNotFoundError(f"ckpt_path is {path!r}, which is no file: give a checkpoint, such as {example}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # whatever the reader stumbles over in a file of another kind
-        raise ValueError(f"ckpt_path is {path!r}, which is not a checkpoint of htzoo, or is damaged") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise ValueError(f"ckpt_path is {path!r}, which is not a checkpoint of htzoo: it has no state_dict")
-    return content
 
 
 def note_differences(path: str, asked: Mapping[str, Any], linked: Collection[str]) -> None:
@@ -38,7 +24,7 @@ def note_differences(path: str, asked: Mapping[str, Any], linked: Collection[str
         FileNotFoundError: there is no such file.
         ValueError: it is not a checkpoint.
     """
-    saved = _read(path).get("hyper_parameters", {})
+    saved = read_checkpoint(Path(path))["hyper_parameters"]
     for key in sorted((saved.keys() & asked.keys()) - set(linked)):
         if plain(saved[key]) != plain(asked[key]):
             print(f"htzoo: note: {key} is {asked[key]} as asked, and was {saved[key]} in {path}", file=sys.stderr)
@@ -51,8 +37,8 @@ def check_checkpoint(path: str, task: VideoClassification) -> None:
         FileNotFoundError: there is no such file.
         ValueError: it is not a checkpoint, or is one of another model.
     """
-    content = _read(path)
-    _compare(path, content.get("hyper_parameters", {}), content["state_dict"], task)
+    content = read_checkpoint(Path(path))
+    _compare(path, content["hyper_parameters"], content["state_dict"], task)
 
 
 def is_published(path: str) -> bool:

@@ -172,7 +172,7 @@ def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> di
 
 
 def _suggested(name: str, columns: int, hidden: int, gates: int, *limits: tuple[float, bool] | None) -> Format:
-    """The format within limits of parameters and of multiply-adds; a dense weight has as many of one as of the other."""
+    """The format within limits of parameters and of multiply-adds, of which a dense weight has equally many."""
     from htzoo.formats.suggest import suggest
 
     dense = gates * hidden * columns

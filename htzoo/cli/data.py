@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from htzoo.cli.arguments import listing
 from htzoo.names import UnknownNameError, did_you_mean
 
 # Subcommand: the module of htzoo.cli that has its `run(words)`, and what it does.
@@ -39,9 +40,7 @@ def run(words: Sequence[str]) -> None:
         words: the command line, without ``htzoo``.
     """
     if len(words) < 2 or words[1] in ("-h", "--help"):
-        width = max(map(len, SUBCOMMANDS))
-        lines = [f"  {name:<{width}}  {text}" for name, (_, text) in SUBCOMMANDS.items()]
-        print(HELP.format(subcommands="\n".join(lines)))
+        print(HELP.format(subcommands=listing(SUBCOMMANDS)))
         return
     if words[1] not in SUBCOMMANDS:
         hint = did_you_mean(words[1], SUBCOMMANDS, f"subcommands are {', '.join(SUBCOMMANDS)}")

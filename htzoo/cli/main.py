@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from htzoo.cli.arguments import listing
 from htzoo.names import UnknownNameError, did_you_mean
 
 # Command: the module of htzoo.cli that has its `run(words)`, and what it does.
@@ -61,8 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     if not words or words[0] in ("-h", "--help"):
-        width = max(map(len, COMMANDS))
-        print(HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())))
+        print(HELP.format(commands=listing(COMMANDS)))
         return 0
     if words[0] == "--version":
         from htzoo import __version__

@@ -25,7 +25,7 @@ from htzoo.hub.checks import (
     tensor_format,
     text,
 )
-from htzoo.hub.errors import ModelError
+from htzoo.hub.errors import ModelError, first_line
 
 VERSION = 1
 CONFIG_NAME = "config.json"
@@ -118,7 +118,7 @@ def _parsed(content: bytes) -> Any:
     except RecursionError:
         raise WrongError(f"nested deeper than {MAX_DEPTH} levels: it is not used") from None
     except ValueError as error:  # also UnicodeDecodeError, and a number of thousands of digits
-        raise WrongError(f"not plain JSON ({str(error).splitlines()[0][:200]}): it is not used") from None
+        raise WrongError(f"not plain JSON ({first_line(error)}): it is not used") from None
     level = [values]
     for _ in range(MAX_DEPTH):
         level = [item for value in level for item in _items(value)]

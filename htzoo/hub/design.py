@@ -108,14 +108,10 @@ def _from_checkpoint(path: Path) -> VideoClassifier:
 
     import torch
 
+    from htzoo.hub.run import read_checkpoint
     from htzoo.models import VideoClassifier
 
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: give a checkpoint, such as RUN/checkpoints/best.ckpt")
-    try:
-        saved = torch.load(path, map_location="meta", weights_only=True, mmap=True)["hyper_parameters"]
-    except Exception as error:  # whatever the reader stumbles over in a file of another kind
-        raise ValueError(f"{path} is not a checkpoint of htzoo, or is damaged") from error
+    saved = read_checkpoint(path, "meta")["hyper_parameters"]
     known = inspect.signature(VideoClassifier).parameters
     with torch.device("meta"):
         return VideoClassifier(

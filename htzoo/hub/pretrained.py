@@ -12,7 +12,7 @@ from torch import nn
 from htzoo.files import file_digest
 from htzoo.hub.config import CONFIG_NAME, read_config
 from htzoo.hub.describe import build
-from htzoo.hub.errors import ModelError
+from htzoo.hub.errors import ModelError, first_line
 from htzoo.hub.shipped import PINNED, checkpoint_folder, pretrained_names
 from htzoo.hub.weights import WEIGHTS_NAME, check_header, read_weights
 from htzoo.names import UnknownNameError, did_you_mean
@@ -122,8 +122,7 @@ def _load(config_path: Path, fetch_weights: Callable[[int], Path]) -> nn.Module:
         expected = model.state_dict()
         size = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
     except Exception as error:  # whatever torch, timm and the formats say to numbers that do not fit together
-        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise ModelError(f"{config_path}: no model can be built from this: {reason}") from None
+        raise ModelError(f"{config_path}: no model can be built from this: {first_line(error)}") from None
     weights = fetch_weights(size + 1024 * (len(expected) + 1024))  # a header is far smaller than this
     check_header(weights, expected)
     if config.weights_sha256 not in (None, file_digest(weights)):

@@ -210,7 +210,11 @@ BAD = {
         1,
         "schedule is 'one_cycle', which needs an end",
     ),
-    "no checkpoint": (["test", "--config=moving_digits_ht", "--ckpt_path=no.ckpt"], 1, "which is no file"),
+    "no checkpoint": (
+        ["test", "--config=moving_digits_ht", "--ckpt_path=no.ckpt"],
+        1,
+        "no.ckpt is no file: give a checkpoint",
+    ),
     "a file that is no checkpoint": (
         ["test", "--config=moving_digits_ht", f"--ckpt_path={__file__}"],
         1,

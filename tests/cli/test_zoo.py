@@ -76,7 +76,7 @@ def test_a_name_that_is_not_known_is_a_wrong_command_line(
 def test_a_file_that_is_not_there_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "gone.ckpt"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "gone.ckpt does not exist: give a checkpoint" in line
+    assert "gone.ckpt is no file: give a checkpoint" in line
 
 
 def test_a_picture_is_a_png(capsys: pytest.CaptureFixture[str]) -> None:
