@@ -57,7 +57,7 @@ def load_published(name: str, task: VideoClassification) -> None:
     model = open_classifier(name)
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
     _compare(name, model.config.arguments, state, task)
-    task.load_state_dict(state, strict=False)  # what it counts in tests has none
+    task.load_state_dict(state)
 
 
 def _compare(path: str, arguments: Mapping[str, Any], saved: Mapping[str, Any], task: VideoClassification) -> None:
