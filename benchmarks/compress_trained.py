@@ -23,7 +23,6 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -37,6 +36,7 @@ from htzoo.configs import load_config
 from htzoo.data.catalog import find_dataset
 from htzoo.files import replacing
 from htzoo.formats.suggest import suggest
+from htzoo.hub.compression import milliseconds
 from htzoo.hub.opening import open_classifier
 from htzoo.nn import LSTM
 from htzoo.report.machine import describe_machine, machine_line
@@ -49,7 +49,7 @@ PAGE = ROOT / "docs" / "compression.md"
 METHODS = {"HT": "ht", "TT": "tt", "TR": "tr", "BT": "bt", "KCP": "kcp", "CP": "cp", "Tucker": "tucker", "FDHT": "ht"}
 BUDGETS = (15, 50, 150)  # times fewer parameters, of each weight
 INPUTS, HIDDEN, GATES = 768, 256, 4  # of both sources
-CLIPS, FRAMES, REPEATS = 64, 16, 7  # of the timing: a batch of either source
+CLIPS, FRAMES = 64, 16  # of the timing: a batch of either source
 # The data set of each source, and what its runs were told beside the configuration and the hidden size.
 SOURCES: dict[str, tuple[str, dict[str, str]]] = {"digits_lstm": ("digits", {"split": "clip"}), "fir_lstm": ("fir", {})}
 
@@ -149,8 +149,8 @@ def time_all() -> None:
         for budget in BUDGETS:
             small = LSTM(INPUTS, HIDDEN, batch_first=True, **formats(method, budget))
             found = {
-                "forward": milliseconds([dense, small], training=False),
-                "step": milliseconds([dense, small], training=True),
+                kind: milliseconds([dense, small], training=kind == "step", batch=CLIPS, frames=FRAMES)
+                for kind in ("forward", "step")
             }
             times.append({"method": method, "budget": budget, **found})
     with replacing(TIMES) as unfinished:
@@ -166,22 +166,6 @@ def formats(method: str, budget: int) -> dict[str, Any]:
         key: suggest(kind, columns, HIDDEN, gates=GATES, budget=GATES * HIDDEN * columns // budget)
         for key, columns in sizes.items()
     }
-
-
-def milliseconds(layers: list[nn.Module], *, training: bool) -> list[float]:
-    """Median time of each layer in turn: forward, or with ``training`` forward and backward."""
-    x = torch.randn(CLIPS, FRAMES, INPUTS)
-    times: list[list[float]] = [[] for _ in layers]
-    for _ in range(REPEATS):
-        for layer, own in zip(layers, times, strict=True):
-            start = perf_counter()
-            with torch.set_grad_enabled(training):
-                output = layer(x)[0]
-                if training:
-                    output.sum().backward()
-            own.append(perf_counter() - start)
-            layer.zero_grad(set_to_none=True)
-    return [round(1000 * median(own[2:]), 3) for own in times]  # the first plan, and fill the cache
 
 
 def fill_page() -> None:
