@@ -8,7 +8,8 @@
     python benchmarks/compress_trained.py --page             # fills docs/compression.md
 
 Every row is one ``htzoo compress CKPT --to FORMAT --budget Nx --hidden-to FORMAT --hidden-budget Nx --fine-tune
-SOURCE``; FDHT is ``--joint`` with HT. Rows go to results/compression.csv as they end, models to ``runs/compressed``.
+SOURCE``, in two calls, the second without anything left to decompose, so that the model is tested in between; FDHT is
+``--joint`` with HT. Rows go to results/compression.csv as they end, models to ``runs/compressed``.
 Fine-tuning has the settings and the epochs that the dense layer was trained with. Accuracies are on test clips, by
 which nothing is chosen: the best epoch is that of validation clips.
 """
@@ -22,7 +23,6 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -36,6 +36,7 @@ from htzoo.configs import load_config
 from htzoo.data.catalog import find_dataset
 from htzoo.files import replacing
 from htzoo.formats.suggest import suggest
+from htzoo.hub.compression import milliseconds
 from htzoo.hub.opening import open_classifier
 from htzoo.nn import LSTM
 from htzoo.report.machine import describe_machine, machine_line
@@ -48,7 +49,7 @@ PAGE = ROOT / "docs" / "compression.md"
 METHODS = {"HT": "ht", "TT": "tt", "TR": "tr", "BT": "bt", "KCP": "kcp", "CP": "cp", "Tucker": "tucker", "FDHT": "ht"}
 BUDGETS = (15, 50, 150)  # times fewer parameters, of each weight
 INPUTS, HIDDEN, GATES = 768, 256, 4  # of both sources
-CLIPS, FRAMES, REPEATS = 64, 16, 7  # of the timing: a batch of either source
+CLIPS, FRAMES = 64, 16  # of the timing: a batch of either source
 # The data set of each source, and what its runs were told beside the configuration and the hidden size.
 SOURCES: dict[str, tuple[str, dict[str, str]]] = {"digits_lstm": ("digits", {"split": "clip"}), "fir_lstm": ("fir", {})}
 
@@ -87,15 +88,16 @@ def compress_all(source: str, checkpoint: str, methods: list[str], budgets: list
 def compress(source: str, checkpoint: str, method: str, budget: int) -> dict[str, Any]:
     """The rest of a row: compress, test, fine-tune, test."""
     start = perf_counter()
-    command = [sys.executable, "-m", "htzoo", "compress", checkpoint, "--to", METHODS[method], "--budget", f"{budget}x"]
-    command += ["--joint"] if method == "FDHT" else ["--hidden-to", METHODS[method], "--hidden-budget", f"{budget}x"]
+    into = ["--to", METHODS[method], "--budget", f"{budget}x"]
+    into += ["--joint"] if method == "FDHT" else ["--hidden-to", METHODS[method], "--hidden-budget", f"{budget}x"]
+    command = [sys.executable, "-m", "htzoo", "compress"]
     folder = Path("runs", "compressed", f"{source}_{method}_{budget}".lower())
     untuned = folder.with_name(f"{folder.name}_untuned")
-    result = subprocess.run([*command, "--json", "-o", untuned], check=True, stdout=subprocess.PIPE)
+    result = subprocess.run([*command, checkpoint, *into, "--json", "-o", untuned], check=True, stdout=subprocess.PIPE)
     printed = json.loads(result.stdout)
     tuning = ["--fine-tune", source, f"--model.hidden_size={HIDDEN}"]
     tuning += [f"--data.{key}={value}" for key, value in SOURCES[source][1].items()]
-    subprocess.run([*command, "-o", folder, *tuning], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, untuned, *into, "-o", folder, *tuning], check=True, stdout=subprocess.DEVNULL)
     before, after = printed["parameters"]["before"], printed["parameters"]["after"]
     return {
         "parameters": after,
@@ -147,8 +149,8 @@ def time_all() -> None:
         for budget in BUDGETS:
             small = LSTM(INPUTS, HIDDEN, batch_first=True, **formats(method, budget))
             found = {
-                "forward": milliseconds([dense, small], training=False),
-                "step": milliseconds([dense, small], training=True),
+                kind: milliseconds([dense, small], training=kind == "step", batch=CLIPS, frames=FRAMES)
+                for kind in ("forward", "step")
             }
             times.append({"method": method, "budget": budget, **found})
     with replacing(TIMES) as unfinished:
@@ -164,22 +166,6 @@ def formats(method: str, budget: int) -> dict[str, Any]:
         key: suggest(kind, columns, HIDDEN, gates=GATES, budget=GATES * HIDDEN * columns // budget)
         for key, columns in sizes.items()
     }
-
-
-def milliseconds(layers: list[nn.Module], *, training: bool) -> list[float]:
-    """Median time of each layer in turn: forward, or with ``training`` forward and backward."""
-    x = torch.randn(CLIPS, FRAMES, INPUTS)
-    times: list[list[float]] = [[] for _ in layers]
-    for _ in range(REPEATS):
-        for layer, own in zip(layers, times, strict=True):
-            start = perf_counter()
-            with torch.set_grad_enabled(training):
-                output = layer(x)[0]
-                if training:
-                    output.sum().backward()
-            own.append(perf_counter() - start)
-            layer.zero_grad(set_to_none=True)
-    return [round(1000 * median(own[2:]), 3) for own in times]  # the first plan, and fill the cache
 
 
 def fill_page() -> None:

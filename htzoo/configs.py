@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
+
+from htzoo.names import UnknownNameError, did_you_mean
 
 _PACKAGE = Path(__file__).parent
 
@@ -27,7 +28,7 @@ def find_config(name_or_path: str) -> Path:
         name_or_path: a path, or a name in :func:`config_names`, with or without ``.yaml``. An existing file wins.
 
     Raises:
-        FileNotFoundError: there is none; the message lists near names.
+        UnknownNameError: there is none; the message lists near names.
     """
     path = Path(name_or_path)
     if path.is_file():
@@ -36,9 +37,9 @@ def find_config(name_or_path: str) -> Path:
         named = config_folder() / f"{name_or_path.removesuffix('.yaml')}.yaml"
         if named.is_file():
             return named
-    near = difflib.get_close_matches(path.name.removesuffix(".yaml"), config_names(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known names are {', '.join(config_names())}"
-    raise FileNotFoundError(f"config is {name_or_path!r}, which is neither a file nor a known name: {hint}")
+    names = config_names()
+    hint = did_you_mean(path.name.removesuffix(".yaml"), names, f"known names are {', '.join(names)}")
+    raise UnknownNameError(f"config is {name_or_path!r}, which is neither a file nor a known name: {hint}")
 
 
 def load_config(name_or_path: str) -> dict[str, Any]:
@@ -52,7 +53,8 @@ def load_config(name_or_path: str) -> dict[str, Any]:
         name_or_path: see :func:`find_config`.
 
     Raises:
-        FileNotFoundError: the configuration or a part is missing.
+        UnknownNameError: there is no such configuration.
+        FileNotFoundError: a part is missing.
         ValueError: a file does not hold a mapping.
     """
     path = find_config(name_or_path)

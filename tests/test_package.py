@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from htzoo.data import MovingDigits
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -44,6 +46,22 @@ def test_installed_package_finds_its_configs_from_any_folder(wheel: Path, tmp_pa
     printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
     assert printed[0].startswith(str(tmp_path))
     assert printed[1] == str(tmp_path / "site" / "htzoo" / "_configs" / "moving_digits_ht.yaml")
+
+
+def test_installed_package_labels_a_clip_without_network(wheel: Path, few_root: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    clip = next(clip for clip in MovingDigits(root=str(few_root)).list_clips() if clip.group == "25")
+    code = f"""
+import socket, sys
+def refuse(*arguments): raise AssertionError("a connection was asked for")
+socket.socket.connect = socket.getaddrinfo = refuse
+sys.path.insert(0, {str(tmp_path / "site")!r})
+import htzoo
+print(htzoo.__file__, htzoo.from_pretrained("moving_digits_ht").classify({str(clip.path)!r})[0][0])
+"""
+    result = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    place, label = result.stdout.split()
+    assert place.startswith(str(tmp_path)) and label == MovingDigits.classes[clip.label]
 
 
 def test_import_is_light() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import NoReturn
 
 
@@ -27,6 +28,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage text, and exit with status 2."""
         self.exit(2, f"htzoo: {message} ({self.prog} --help lists every option)\n")
+
+
+def listing(commands: Mapping[str, tuple[str, str]]) -> str:
+    """Lines of a help text from command -> (module, what it does)."""
+    width = max(map(len, commands))
+    return "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in commands.items())
 
 
 def add_hub_options(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import difflib
 import json
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from htzoo.cli.arguments import Parser
 from htzoo.configs import config_names
+from htzoo.names import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +60,7 @@ def run(words: Sequence[str]) -> None:
         words: ``bench`` and what stands behind it.
 
     Raises:
+        UnknownNameError: there is no such format or model.
         ValueError: there is no such device, or a model is of a kind that is not measured.
     """
     parser = _parser()
@@ -69,9 +70,8 @@ def run(words: Sequence[str]) -> None:
     known = [*FORMATS, *config_names()]
     for name in given.names:
         if name not in known and not Path(name).is_file():
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}?" if near else "give a format, or a model that htzoo models lists"
-            parser.error(f"no format or model {name!r}: {hint}")
+            hint = did_you_mean(name, known, "give a format, or a model that htzoo models lists")
+            raise UnknownNameError(f"no format or model {name!r}: {hint}")
     formats = [name for name in given.names if name in FORMATS]
     models = [name for name in given.names if name not in FORMATS]
     if given.setting is not None and models:

@@ -7,22 +7,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from htzoo.hub.config import plain
+from htzoo.hub.run import read_checkpoint
 from htzoo.tasks import VideoClassification
-
-
-def _read(path: str) -> dict[str, Any]:
-    if not Path(path).is_file():
-        example = "RUN/checkpoints/best.ckpt"
-        raise FileNotFoundError(f"ckpt_path is {path!r}, which is no file: give a checkpoint, such as {example}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # whatever the reader stumbles over in a file of another kind
-        raise ValueError(f"ckpt_path is {path!r}, which is not a checkpoint of htzoo, or is damaged") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise ValueError(f"ckpt_path is {path!r}, which is not a checkpoint of htzoo: it has no state_dict")
-    return content
 
 
 def note_differences(path: str, asked: Mapping[str, Any], linked: Collection[str]) -> None:
@@ -37,9 +24,9 @@ def note_differences(path: str, asked: Mapping[str, Any], linked: Collection[str
         FileNotFoundError: there is no such file.
         ValueError: it is not a checkpoint.
     """
-    saved = _read(path).get("hyper_parameters", {})
+    saved = read_checkpoint(Path(path))["hyper_parameters"]
     for key in sorted((saved.keys() & asked.keys()) - set(linked)):
-        if _plain(saved[key]) != _plain(asked[key]):
+        if plain(saved[key]) != plain(asked[key]):
             print(f"htzoo: note: {key} is {asked[key]} as asked, and was {saved[key]} in {path}", file=sys.stderr)
 
 
@@ -50,14 +37,37 @@ def check_checkpoint(path: str, task: VideoClassification) -> None:
         FileNotFoundError: there is no such file.
         ValueError: it is not a checkpoint, or is one of another model.
     """
-    content = _read(path)
+    content = read_checkpoint(Path(path))
+    _compare(path, content["hyper_parameters"], content["state_dict"], task)
+
+
+def is_published(path: str) -> bool:
+    """Whether a checkpoint is meant as a name that :func:`htzoo.from_pretrained` knows, which can only be measured."""
+    return not path.endswith(".ckpt") and not Path(path).is_file()
+
+
+def load_published(name: str, task: VideoClassification) -> None:
+    """Give a task the weights of a published model.
+
+    Raises:
+        ValueError: there is no such model, or it is another one.
+    """
+    from htzoo.hub.opening import open_classifier
+
+    model = open_classifier(name)
+    state = {f"model.{key}": value for key, value in model.state_dict().items()}
+    _compare(name, model.config.arguments, state, task)
+    task.load_state_dict(state)
+
+
+def _compare(path: str, arguments: Mapping[str, Any], saved: Mapping[str, Any], task: VideoClassification) -> None:
     for key in ("classes", "frame_size"):
-        there, here = _plain(content.get("hyper_parameters", {}).get(key)), _plain(getattr(task.model, key))
+        there, here = plain(arguments.get(key)), plain(getattr(task.model, key))
         if there is not None and there != here:
             raise ValueError(
                 f"ckpt_path is {path!r}, a checkpoint of another model: {key} is {there} there and {here} here"
             )
-    saved, own = content["state_dict"], task.state_dict()
+    own = task.state_dict()
     for key in [*own, *saved]:
         shapes = [tuple(state[key].shape) if key in state else "nothing" for state in (saved, own)]
         if shapes[0] != shapes[1]:
@@ -65,9 +75,3 @@ def check_checkpoint(path: str, task: VideoClassification) -> None:
                 f"ckpt_path is {path!r}, a checkpoint of another model: {key} has shape {shapes[0]} there and "
                 f"{shapes[1]} in the model that is configured; give the configuration in the folder of its run"
             )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -25,6 +25,9 @@ What you give may be the state dict of a torch.nn.LSTM, GRU or RNN (alone or ins
 `htzoo fit`, or a model by name. What you get is a folder for htzoo.from_pretrained: a drop-in for the layer, or the
 whole video classifier.
 
+Fewer parameters are not fewer multiply-adds: at high ranks a small layer is slower than a dense one. --macs 2x limits
+them too.
+
 Few trained weights are close to a small network by themselves. Look at the errors that are printed: near 0 the outputs
 hardly change; near 1 nothing is left of the weight, and --fine-tune trains the small model from there.
 
@@ -59,10 +62,14 @@ def run(words: Sequence[str]) -> None:
     shape = {key: getattr(given, key) for key in SHAPE if getattr(given, key) is not None}
     if training and given.fine_tune is None:
         parser.error(f"unrecognized arguments: {' '.join(training)}; those of htzoo fit need --fine-tune CONFIG")
-    if (given.budget is None) == (not shape):
-        parser.error("give either --budget, or the shape: --in-modes, --out-modes and the ranks of the format")
-    if (given.hidden_to is None) != (given.hidden_budget is None):
-        parser.error("--hidden-to and --hidden-budget belong together: give both")
+    if (given.budget is None and given.macs is None) == (not shape):
+        parser.error(
+            "give either --budget or --macs, or the shape: --in-modes, --out-modes and the ranks of the format"
+        )
+    if given.hidden_to is None and given.hidden_budget is not None:
+        parser.error("--hidden-budget is given without --hidden-to: give both")
+    if given.hidden_to is not None and given.hidden_budget is None and given.macs is None:
+        parser.error("--hidden-to is given without a limit: give --hidden-budget or --macs")
     if given.joint and given.hidden_to is not None:
         parser.error("--joint makes the two weights one: leave out --hidden-to")
     if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
@@ -99,12 +106,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
     parser.add_argument("--to", required=True, choices=FORMATS, help="format of the input-to-hidden weight")
     parser.add_argument(
-        "--budget", type=_budget, metavar="N", help="parameters that it may have, or 50x for 50 times fewer"
+        "--budget", type=_limit, metavar="N", help="parameters that it may have, or 50x for 50 times fewer"
+    )
+    parser.add_argument(
+        "--macs",
+        type=_limit,
+        metavar="N",
+        help="multiply-adds a frame that each new weight may take, or 2x for 2 times fewer than a dense one takes",
     )
     parser.add_argument("--joint", action="store_true", help="one network for both weights of the first layer")
     parser.add_argument("--hidden-to", choices=FORMATS, help="format of the hidden-to-hidden weights (default: dense)")
     parser.add_argument(
-        "--hidden-budget", type=_budget, metavar="N", help="parameters that each of them may have, or 10x"
+        "--hidden-budget", type=_limit, metavar="N", help="parameters that each of them may have, or 10x"
     )
     parser.add_argument("--layer", metavar="PREFIX", help="which layer of a state dict, such as encoder.lstm")
     parser.add_argument("--fine-tune", metavar="CONFIG", help="train the small model from there with htzoo fit")
@@ -126,15 +139,15 @@ def _numbers(text: str) -> int | tuple[int, ...]:
     return numbers if "," in text else numbers[0]
 
 
-def _budget(text: str) -> tuple[float, bool]:
-    """A number of parameters, or how many times fewer (True)."""
+def _limit(text: str) -> tuple[float, bool]:
+    """A number of parameters or multiply-adds, or how many times fewer (True)."""
     try:
         number = float(text.removesuffix("x").replace(",", ""))
     except ValueError:
         number = 0
     if not 0 < number < 1e18:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a number of parameters, such as 5000, nor how many times fewer, such as 50x"
+            f"{text!r} is neither a number, such as 5000, nor how many times fewer, such as 50x"
         )
     return number, text.endswith("x")
 
@@ -148,21 +161,23 @@ def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> di
     if shape:
         chosen = format_from_dict({"name": FORMATS[given.to], **shape})
     else:
-        chosen = _suggested(given.to, columns, layer.hidden_size, gates, given.budget)
+        chosen = _suggested(given.to, columns, layer.hidden_size, gates, given.budget, given.macs)
     if given.joint:
         return {"joint_format": chosen}
     hidden = None
     if given.hidden_to is not None:
-        hidden = _suggested(given.hidden_to, layer.hidden_size, layer.hidden_size, gates, given.hidden_budget)
+        size = layer.hidden_size
+        hidden = _suggested(given.hidden_to, size, size, gates, given.hidden_budget, given.macs)
     return {"input_format": chosen, "hidden_format": hidden}
 
 
-def _suggested(name: str, columns: int, hidden: int, gates: int, budget: tuple[float, bool]) -> Format:
+def _suggested(name: str, columns: int, hidden: int, gates: int, *limits: tuple[float, bool] | None) -> Format:
+    """The format within limits of parameters and of multiply-adds, of which a dense weight has equally many."""
     from htzoo.formats.suggest import suggest
 
-    number, times_fewer = budget
-    parameters = gates * hidden * columns / number if times_fewer else number
-    return suggest(FORMATS[name], columns, hidden, gates=gates, budget=int(parameters))
+    dense = gates * hidden * columns
+    budget, macs = (limit and int(dense / limit[0] if limit[1] else limit[0]) for limit in limits)
+    return suggest(FORMATS[name], columns, hidden, gates=gates, budget=budget, macs=macs)
 
 
 def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: bool, output: Path) -> None:
@@ -170,8 +185,7 @@ def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: b
 
     sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in (before, after)]
     times = {
-        kind: [milliseconds(layer, training=kind == "training step") for layer in (before, after)]
-        for kind in ("forward", "training step")
+        kind: milliseconds([before, after], training=kind == "training step") for kind in ("forward", "training step")
     }
     if as_json:
         print(

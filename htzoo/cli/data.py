@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+from htzoo.cli.arguments import listing
+from htzoo.names import UnknownNameError, did_you_mean
 
 # Subcommand: the module of htzoo.cli that has its `run(words)`, and what it does.
 SUBCOMMANDS = {
@@ -38,15 +40,11 @@ def run(words: Sequence[str]) -> None:
         words: the command line, without ``htzoo``.
     """
     if len(words) < 2 or words[1] in ("-h", "--help"):
-        width = max(map(len, SUBCOMMANDS))
-        lines = [f"  {name:<{width}}  {text}" for name, (_, text) in SUBCOMMANDS.items()]
-        print(HELP.format(subcommands="\n".join(lines)))
+        print(HELP.format(subcommands=listing(SUBCOMMANDS)))
         return
     if words[1] not in SUBCOMMANDS:
-        near = difflib.get_close_matches(words[1], SUBCOMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"subcommands are {', '.join(SUBCOMMANDS)}"
-        print(f"htzoo: no subcommand {words[1]!r} of data: {hint}", file=sys.stderr)
-        sys.exit(2)
+        hint = did_you_mean(words[1], SUBCOMMANDS, f"subcommands are {', '.join(SUBCOMMANDS)}")
+        raise UnknownNameError(f"no subcommand {words[1]!r} of data: {hint}")
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     import_module(f"htzoo.cli.{SUBCOMMANDS[words[1]][0]}").run(words[1:])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+from htzoo.cli.arguments import listing
+from htzoo.names import UnknownNameError, did_you_mean
 
 # Command: the module of htzoo.cli that has its `run(words)`, and what it does.
 COMMANDS = {
@@ -13,6 +15,7 @@ COMMANDS = {
     "validate": ("training", "measure a checkpoint on the validation clips"),
     "test": ("training", "measure a checkpoint on the test clips"),
     "predict": ("training", "write class probabilities for the test clips"),
+    "report": ("report", "draw the pictures of a run, also of one that was stopped"),
     "data": ("data", "list, prepare, check and show data sets"),
     "models": ("models", "list the models of the zoo"),
     "info": ("info", "one model: sizes, parameters, ratios, published figures, a picture of its networks"),
@@ -59,8 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     if not words or words[0] in ("-h", "--help"):
-        width = max(map(len, COMMANDS))
-        print(HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())))
+        print(HELP.format(commands=listing(COMMANDS)))
         return 0
     if words[0] == "--version":
         from htzoo import __version__
@@ -68,8 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"htzoo {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"commands are {', '.join(COMMANDS)}"
+        hint = did_you_mean(words[0], COMMANDS, f"commands are {', '.join(COMMANDS)}")
         return _fail(f"no command {words[0]!r}: {hint}", 2)
     try:
         module, _ = COMMANDS[words[0]]
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         from htzoo.cli.errors import sentence
 
-        return _fail(sentence(error), 1)
+        return _fail(sentence(error), 2 if isinstance(error, UnknownNameError) else 1)
     return 0
 
 

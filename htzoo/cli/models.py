@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
 from htzoo.cli.arguments import Parser
+from htzoo.names import UnknownNameError, did_you_mean
 
 DESCRIPTION = """\
 List the models of the zoo: every configuration that can be trained, with its parameters.
@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> None:
         words: the command line, without ``htzoo``.
 
     Raises:
-        ValueError: no model has such a name.
+        UnknownNameError: no model has such a name.
     """
     parser = Parser("models", DESCRIPTION)
     parser.add_argument("pattern", nargs="?", default="*", help="which names, with * and ? (in quotes)")
@@ -42,14 +42,13 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     asked = parser.parse_args(words[1:])
 
-    from htzoo.configs import config_names
     from htzoo.hub.registry import list_models
 
     names = list_models(asked.pattern, asked.pretrained)
-    if not names and not asked.pretrained:
-        near = difflib.get_close_matches(asked.pattern, config_names(), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "htzoo models lists all"
-        raise ValueError(f"no model is called {asked.pattern!r}: {hint}")
+    if not names:
+        hint = did_you_mean(asked.pattern, list_models(pretrained=asked.pretrained), "htzoo models lists all")
+        what = "model with trained weights" if asked.pretrained else "model"
+        raise UnknownNameError(f"no {what} is called {asked.pattern!r}: {hint}")
     with suppress(BrokenPipeError):  # the reader, such as head, has seen enough
         _print(names, asked.json)
 

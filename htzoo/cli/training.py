@@ -31,7 +31,7 @@ from lightning.pytorch.loggers import CSVLogger  # noqa: E402
 
 from htzoo import __version__  # noqa: E402
 from htzoo.cli.bar import Bar  # noqa: E402
-from htzoo.cli.checkpoint import check_checkpoint, note_differences  # noqa: E402
+from htzoo.cli.checkpoint import check_checkpoint, is_published, load_published, note_differences  # noqa: E402
 from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.memory import reuse_memory  # noqa: E402
 from htzoo.configs import config_names, find_config, load_config  # noqa: E402
@@ -52,7 +52,7 @@ class ConfigByName(ActionConfigFile):
         """Resolve the name, then read the file with the parts that it is built on."""
         try:
             path, content = find_config(values), load_config(values)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             parser.error(str(error))
         text = yaml.safe_dump(content, sort_keys=False)
         super().__call__(parser, cfg, text, option_string)  # type: ignore[no-untyped-call]
@@ -117,14 +117,19 @@ class TrainingCLI(LightningCLI):
         subcommand = self.config.get("subcommand")
         path = self.config[subcommand].get("ckpt_path")
         if path is None and subcommand != "fit":
-            self.parser.error(f"{subcommand} needs a checkpoint: give --ckpt_path RUN/checkpoints/best.ckpt")
-        if path is not None:
+            self.parser.error(
+                f"{subcommand} needs a checkpoint: give --ckpt_path RUN/checkpoints/best.ckpt, or a published model"
+            )
+        if path is not None and not (subcommand != "fit" and is_published(path)):
             note_differences(path, self.config[subcommand].model.init_args.as_dict(), FROM_DATA)
 
     def after_instantiate_classes(self) -> None:
         """Refuse a checkpoint of another model before any work is done."""
         path = self.config[self.subcommand].get("ckpt_path")
-        if path is not None:
+        if path is not None and self.subcommand != "fit" and is_published(path):
+            load_published(path, self.model)
+            self.config_init[self.subcommand].ckpt_path = None  # the weights are there
+        elif path is not None:
             check_checkpoint(path, self.model)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:

@@ -1,8 +1,9 @@
 """Every data set by its short name; a class is imported when it is asked for."""
 
-import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from htzoo.names import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from htzoo.data.datamodule import VideoDataModule
@@ -26,12 +27,11 @@ def find_dataset(name: str) -> "type[VideoDataModule]":
     """The class of a data set.
 
     Raises:
-        ValueError: There is no such name; the message has near ones.
+        UnknownNameError: There is no such name; the message has near ones.
     """
     if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(DATASETS)}."
-        raise ValueError(f"no data set {name!r}: {hint}")
+        hint = did_you_mean(name, DATASETS, f"known are {', '.join(DATASETS)}")
+        raise UnknownNameError(f"no data set {name!r}: {hint}")
     module, class_name = DATASETS[name]
     found: type[VideoDataModule] = getattr(import_module(f"htzoo.data.{module}"), class_name)
     return found

@@ -11,21 +11,15 @@ from typing import Any
 import yaml
 from torch import nn
 
+from htzoo.data.sampling import FrameSampler
 from htzoo.hub.config import ModelConfig
 from htzoo.hub.describe import parameter_counts
 from htzoo.hub.run import Training
+from htzoo.report.parameters import parameter_table
+from htzoo.report.summary import class_table, outcome, training_table
 
 CARD_NAME = "README.md"
 _MARK = "<!-- Made by htzoo; edit it freely, it is then never overwritten. sha256 of the text above: "
-_PARTS = {
-    "input_to_hidden": "input to hidden",
-    "hidden_to_hidden": "hidden to hidden",
-    "joint": "input and hidden to hidden, joint",
-    "bias": "bias",
-    "classifier": "classifier",
-    "backbone": "CNN",
-    "total": "**whole model**",
-}
 # What the Hub calls the licences of the data sets; weights trained on data that restrict their use carry the same.
 _LICENCES = {
     "MIT": "mit",
@@ -158,12 +152,7 @@ def _body(
     yield ""
     yield "## Parameters"
     yield ""
-    yield "| part | this model | dense | fewer by |"
-    yield "|---|---:|---:|---:|"
-    ours, dense = parameter_counts(module), parameter_counts(module, dense=True)
-    for part, words in _PARTS.items():
-        if ours.get(part) or dense.get(part):
-            yield f"| {words} | {ours[part]:,} | {dense[part]:,} | {_ratio(dense[part], ours[part])} |"
+    yield from parameter_table(parameter_counts(module), parameter_counts(module, dense=True))
     if config.result is not None or training is not None:
         yield ""
         yield from _training(config, training)
@@ -172,10 +161,7 @@ def _body(
         yield f"![{Path(picture).stem}]({picture})"
     if training is not None and training.summary.per_class:
         yield ""
-        yield "| class | correct | clips | accuracy |"
-        yield "|---|---:|---:|---:|"
-        for label, (correct, total) in training.summary.per_class.items():
-            yield f"| {label} | {correct} | {total} | {f'{correct / total:.3f}' if total else '-'} |"
+        yield from class_table(training.summary)
     yield ""
     yield "## Licence and citation"
     yield ""
@@ -198,24 +184,22 @@ def _what(config: ModelConfig) -> str:
         return f"A recurrent layer (torch.nn.{config.kind}: {size}) with {weights} weights."
     height, width, _ = arguments["frame_size"]
     assert config.sampling is not None
-    pictures = "pictures of motion" if config.sampling.motion else "raw frames"
-    if arguments.get("backbone"):
-        pictures = f"the features of {arguments['backbone']} on {pictures.removeprefix('raw ')}"
+    motion = " as pictures of what moves" if config.sampling.motion else ""
+    through = f", through {arguments['backbone']}" if arguments.get("backbone") else ""
     return (
         f"A video classifier: {arguments.get('cell', 'LSTM')} with {weights} weights and {arguments['hidden_size']} "
-        f"hidden units that reads {pictures}, {_frames(config)} at {width} x {height}, and tells "
+        f"hidden units. It reads {_frames(config.sampling)} at {width} x {height} pixels{motion}{through}, and tells "
         f"{len(arguments['classes'])} classes apart."
     )
 
 
-def _frames(config: ModelConfig) -> str:
-    sampling = config.sampling
-    assert sampling is not None
+def _frames(sampling: FrameSampler) -> str:
     if sampling.sampling == "all":
-        return f"every {sampling.every}. frame of a clip, up to {sampling.frames} of them,"
-    how = "drawn" if sampling.sampling == "fixed_random" else "evenly spaced"
+        often = "every frame" if sampling.every == 1 else f"one frame in {sampling.every}"
+        return f"{often} of a clip, up to {sampling.frames} of them,"
     views = f", {sampling.views} times over," if sampling.views > 1 else ""
-    return f"{sampling.frames} {how} frames a clip{views}"
+    how = "random" if sampling.sampling == "fixed_random" else "evenly spaced"
+    return f"{sampling.frames} {how} frames of a clip{views}"
 
 
 def _training(config: ModelConfig, training: Training | None) -> Iterator[str]:
@@ -224,36 +208,23 @@ def _training(config: ModelConfig, training: Training | None) -> Iterator[str]:
     result = config.result
     if result is not None:
         right = round(result.accuracy * result.clips)
+        dataset = training.title if training is not None and training.title else result.dataset
         seed = "" if result.seed is None else f", seed {result.seed}"
+        apart = "; no group (a scene, a person) is on both sides" if "(split group" in result.split else ""
         yield (
-            f"**Test accuracy {result.accuracy:.3f}** ({right:,} of {result.clips:,} clips) on {result.dataset}; "
-            f"test split: {result.split}{seed}; one run."
+            f"**Test accuracy {result.accuracy:.3f}** ({right:,} of {result.clips:,} clips) on {dataset}; "
+            f"test split: {result.split}{seed}; one run{apart}."
         )
+    elif training is not None and (words := outcome(training.summary)):
+        yield f"**{words.capitalize()}** on {training.title or training.dataset}; one run."
     if training is None:
         return
-    summary = training.summary
+    source = f"[{training.title}]({training.homepage})" if training.homepage else training.title
     yield ""
-    yield "| | |"
-    yield "|---|---|"
-    if training.title:
-        source = f"[{training.title}]({training.homepage})" if training.homepage else training.title
-        yield f"| data set | {source} |"
-    for split, words in summary.splits.items():
-        yield f"| {split} | {words} |"
-    best = "" if summary.best_epoch is None else f", the best is {summary.best_epoch}"
-    if summary.epochs:
-        yield f"| epochs | {summary.epochs}{best} |"
-    if summary.val_accuracy is not None:
-        yield f"| validation accuracy | {summary.val_accuracy:.3f} |"
-    if summary.train_seconds:
-        yield f"| training time | {summary.train_seconds:,.0f} s |"
-    if summary.machine:
-        yield f"| machine | {summary.machine} |"
-    if summary.versions:
-        yield f"| software | {', '.join(f'{key} {value}' for key, value in summary.versions.items())} |"
+    yield from training_table(training.summary, {"data set": source} if source else None)
     yield ""
     yield "```sh"
-    yield summary.command
+    yield training.summary.command
     yield "```"
 
 
@@ -261,10 +232,3 @@ def _licence_words(training: Training | None) -> str:
     if training is None or not training.licence:
         return "Apache-2.0, as htzoo."
     return f"The data set's licence is {training.licence}, and so is that of the weights. The code is Apache-2.0."
-
-
-def _ratio(dense: int, ours: int) -> str:
-    if not ours:
-        return "-"
-    ratio = dense / ours
-    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.2f}x"

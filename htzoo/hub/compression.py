@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from htzoo.formats import Dense, Format
 from htzoo.hub.classifier import PublishedClassifier
+from htzoo.hub.describe import layer_formats
 from htzoo.nn import Weight, compress
 from htzoo.nn.recurrent import Recurrent
 
 STATE_DICTS = (".pt", ".pth", ".bin", ".safetensors")
 _CELLS = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}  # by gates
-_CLIPS, _FRAMES, _REPEATS = 16, 8, 7
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _layer(path: Path, state: dict[str, Tensor]) -> nn.RNNBase:
 
 
 def compress_layer(layer: nn.Module, formats: Mapping[str, Format | None]) -> tuple[Recurrent, list[WeightReport]]:
-    """The closest layer in other formats, and what became of every weight.
+    """The closest layer in other formats, and what became of every weight; a layer that has them stays as it is.
 
     Args:
         layer: a recurrent layer of :mod:`torch.nn` or :mod:`htzoo.nn`.
@@ -117,7 +117,9 @@ def compress_layer(layer: nn.Module, formats: Mapping[str, Format | None]) -> tu
     Raises:
         ValueError: a format does not fit the layer.
     """
-    small = compress(layer, **formats)
+    wanted = {key: form.to_dict() for key, form in formats.items() if form is not None}
+    has = {key: form for key, form in layer_formats(layer).items() if form is not None}
+    small = layer if wanted == has and isinstance(layer, Recurrent) else compress(layer, **formats)
     assert isinstance(small, Recurrent)
     old = dict(layer.named_modules()) if isinstance(layer, Recurrent) else {}
     rows = []
@@ -151,17 +153,28 @@ def compress_classifier(
     return small.eval(), rows
 
 
-def milliseconds(layer: nn.Module, *, training: bool) -> float:
-    """Median time of a layer for 16 sequences of 8 steps: forward, or with ``training`` forward and backward."""
-    parameter = next(layer.parameters())
-    x = torch.randn(_CLIPS, _FRAMES, int(layer.input_size), dtype=parameter.dtype)  # type: ignore[arg-type]
-    times = []
-    for _ in range(_REPEATS):
-        start = perf_counter()
-        with torch.set_grad_enabled(training):
-            output = layer(x)[0]
-            if training:
-                output.sum().backward()
-        times.append(perf_counter() - start)
-        layer.zero_grad(set_to_none=True)
-    return 1000 * median(times[1:])  # the first one plans
+def milliseconds(
+    layers: Sequence[nn.Module], *, training: bool, batch: int = 16, frames: int = 8, repeats: int = 7
+) -> list[float]:
+    """Median time of each of some layers that run in turns, so that a busy machine slows all alike.
+
+    Args:
+        layers: of one input size; each takes (batch, frames, input_size).
+        training: whether to time forward and backward, and not forward alone.
+        batch: sequences at once.
+        frames: steps of a sequence.
+        repeats: rounds; the first two, in which the order of the products is found, do not count.
+    """
+    first = next(layers[0].parameters())
+    x = torch.randn(batch, frames, int(layers[0].input_size), dtype=first.dtype)  # type: ignore[arg-type]
+    times: list[list[float]] = [[] for _ in layers]
+    for _ in range(repeats):
+        for layer, own in zip(layers, times, strict=True):
+            start = perf_counter()
+            with torch.set_grad_enabled(training):
+                output = layer(x)[0]
+                if training:
+                    output.sum().backward()
+            own.append(1000 * (perf_counter() - start))
+            layer.zero_grad(set_to_none=True)
+    return [round(median(own[2:]), 3) for own in times]

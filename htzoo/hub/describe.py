@@ -36,7 +36,7 @@ def describe(module: nn.Module) -> tuple[str, dict[str, Any]]:
             "num_layers": layer.num_layers,
             "cell": type(layer).__name__,
             "bias": layer.bias,
-            **_formats(layer),
+            **layer_formats(layer),
             "backbone": None if backbone is None else backbone.name,
             "backbone_frozen": backbone is not None and backbone.frozen,
             "feature_norm": module.feature_norm,
@@ -50,7 +50,7 @@ def describe(module: nn.Module) -> tuple[str, dict[str, Any]]:
     for name, cls in _LAYERS.items():
         if type(module) is cls:
             values = {key: getattr(module, key) for key in LAYERS[name] if not key.endswith("_format")}
-            return name, {**values, **_formats(module)}
+            return name, {**values, **layer_formats(module)}
     raise ValueError(f"module is a {type(module).__name__}: give a VideoClassifier, or a recurrent layer of htzoo.nn")
 
 
@@ -72,7 +72,8 @@ def build(config: ModelConfig, device: torch.device | str | None = None) -> nn.M
         return _LAYERS[config.kind](**arguments)
 
 
-def _formats(layer: Recurrent) -> dict[str, Any]:
+def layer_formats(layer: nn.Module) -> dict[str, Any]:
+    """The formats of a recurrent layer in plain data, by the names of its arguments; None where there is none."""
     names = {"input_format": "weight_ih_l0", "hidden_format": "weight_hh_l0", "joint_format": "weight_l0"}
     return {key: format_of(getattr(layer, name, None)) for key, name in names.items()}
 

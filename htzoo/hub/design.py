@@ -10,13 +10,13 @@ from htzoo.configs import config_names
 from htzoo.hub.config import CONFIG_NAME
 from htzoo.hub.published import PUBLISHED
 from htzoo.hub.registry import model_config, model_on_meta
+from htzoo.report.parameters import layer_parameters
 
 if TYPE_CHECKING:
     from htzoo.models import VideoClassifier
     from htzoo.nn import Weight
 
 _ROWS = 128  # frames that pass together, where no configuration says it
-_RECURRENT = ("input_to_hidden", "hidden_to_hidden", "joint", "bias")
 
 
 def load_design(name_or_path: str, *, count_macs: bool = True) -> tuple[dict[str, Any], VideoClassifier]:
@@ -72,10 +72,6 @@ def design(model: VideoClassifier, name: str, dataset: str | None, frames: int |
     layer = model.recurrent
     published = PUBLISHED.get(name)
 
-    def ratio(*parts: str) -> float | None:
-        held = sum(ours[part] for part in parts)
-        return sum(dense[part] for part in parts) / held if held else None
-
     weights = first_layer_weights(model)
     return {
         "name": name,
@@ -91,9 +87,9 @@ def design(model: VideoClassifier, name: str, dataset: str | None, frames: int |
         "parameters": ours,
         "dense_parameters": dense,
         "compression": {
-            "input_to_hidden": ratio("input_to_hidden"),
-            "recurrent": ratio(*_RECURRENT),
-            "total": ratio("total"),
+            "input_to_hidden": dense["input_to_hidden"] / ours["input_to_hidden"] if ours["input_to_hidden"] else None,
+            "recurrent": layer_parameters(dense) / layer_parameters(ours),
+            "total": dense["total"] / ours["total"],
         },
         "macs_per_frame": macs and dict(zip(("input_to_hidden", "dense_input_to_hidden"), macs)),
         "published": None if published is None else asdict(published),
@@ -112,14 +108,10 @@ def _from_checkpoint(path: Path) -> VideoClassifier:
 
     import torch
 
+    from htzoo.hub.run import read_checkpoint
     from htzoo.models import VideoClassifier
 
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: give a checkpoint, such as RUN/checkpoints/best.ckpt")
-    try:
-        saved = torch.load(path, map_location="meta", weights_only=True, mmap=True)["hyper_parameters"]
-    except Exception as error:  # whatever the reader stumbles over in a file of another kind
-        raise ValueError(f"{path} is not a checkpoint of htzoo, or is damaged") from error
+    saved = read_checkpoint(path, "meta")["hyper_parameters"]
     known = inspect.signature(VideoClassifier).parameters
     with torch.device("meta"):
         return VideoClassifier(

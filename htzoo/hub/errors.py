@@ -1,4 +1,4 @@
-"""What goes wrong between htzoo and the Hub."""
+"""What goes wrong with published models."""
 
 
 class HubError(RuntimeError):
@@ -7,3 +7,9 @@ class HubError(RuntimeError):
 
 class ModelError(ValueError):
     """A published model that is refused: its files are damaged, hostile, or of another version."""
+
+
+def first_line(error: Exception) -> str:
+    """What another package says of an error, in one line that is not long."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from htzoo.hub.errors import HubError, ModelError
+from htzoo.hub.errors import HubError, ModelError, first_line
 
 _LOGIN = "log in with `hf auth login`, or give a token"
 
@@ -84,11 +84,11 @@ def _sentence(error: Exception, repository: str, revision: str | None, file: str
         case HfHubHTTPError() if is_unreachable(error):
             return f"the Hub answers {_status(error)} for {repository}: try again later"
         case HfHubHTTPError():
-            return f"the Hub answers {_status(error)} for {repository}: {_first_line(error)}"
+            return f"the Hub answers {_status(error)} for {repository}: {_without_token(error)}"
         case _ if is_unreachable(error):
-            return f"the Hub cannot be reached for {repository} ({_first_line(error)}): check the connection"
+            return f"the Hub cannot be reached for {repository} ({_without_token(error)}): check the connection"
         case OSError():
-            return f"{file or repository} of {repository} did not arrive whole ({_first_line(error)}): try again"
+            return f"{file or repository} of {repository} did not arrive whole ({_without_token(error)}): try again"
     return None
 
 
@@ -96,9 +96,6 @@ def _status(error: HfHubHTTPError) -> int:
     return int(error.response.status_code) if error.response is not None else 0
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    if not lines:
-        return type(error).__name__
+def _without_token(error: Exception) -> str:
     # A token that is no header, such as one with the line end of its file, is quoted by the client.
-    return re.sub(r"(Bearer |hf_)[^'\"\s\\]+", r"\1...", lines[0])[:200]
+    return re.sub(r"(Bearer |hf_)[^'\"\s\\]+", r"\1...", first_line(error))

@@ -15,6 +15,7 @@ from torch.export import Dim, ExportedProgram
 
 from htzoo.files import replacing
 from htzoo.hub.classifier import PublishedClassifier
+from htzoo.hub.errors import first_line
 from htzoo.models.pixels import scale_pixels
 from htzoo.nn import Weight
 from htzoo.nn.recurrent import Recurrent
@@ -158,7 +159,7 @@ def _exported(model: PublishedClassifier) -> ExportedProgram:
     except ImportError as error:
         raise ExportError(f"torch {torch.__version__} is too old to export a loop over time: install 2.9") from error
     except Exception as error:
-        raise ExportError(f"the model cannot be exported: {_first_line(error)}") from error
+        raise ExportError(f"the model cannot be exported: {first_line(error)}") from error
 
 
 def _write_onnx(program: ExportedProgram, output: Path, facts: dict[str, str]) -> None:
@@ -174,7 +175,7 @@ def _write_onnx(program: ExportedProgram, output: Path, facts: dict[str, str]) -
                 program, (), dynamo=True, input_names=["video"], output_names=["logits"], verbose=False
             )
     except Exception as error:
-        raise ExportError(f"the model has no ONNX counterpart: {_first_line(error)}") from error
+        raise ExportError(f"the model has no ONNX counterpart: {first_line(error)}") from error
     assert made is not None
     made.model.metadata_props.update(facts)
     with _calm():
@@ -209,8 +210,3 @@ def _calm() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

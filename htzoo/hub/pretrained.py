@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +12,10 @@ from torch import nn
 from htzoo.files import file_digest
 from htzoo.hub.config import CONFIG_NAME, read_config
 from htzoo.hub.describe import build
-from htzoo.hub.errors import ModelError
+from htzoo.hub.errors import ModelError, first_line
 from htzoo.hub.shipped import PINNED, checkpoint_folder, pretrained_names
 from htzoo.hub.weights import WEIGHTS_NAME, check_header, read_weights
+from htzoo.names import UnknownNameError, did_you_mean
 
 _ZOO, _HUB = "zoo:", "hf-hub:"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -46,7 +46,8 @@ def from_pretrained(
         A :class:`~htzoo.hub.classifier.PublishedClassifier`, or a layer of :mod:`htzoo.nn` where a layer was saved.
 
     Raises:
-        ValueError: the name is unknown, or could mean two things.
+        UnknownNameError: nothing is called so.
+        ValueError: the name could mean two things.
         ModelError: the files are damaged, do not belong together, or are no model of htzoo.
         HubError: the repository cannot be read; the message says why.
     """
@@ -85,7 +86,7 @@ def _find(name: str) -> tuple[Path | None, str, str | None]:
         return folder, "", None
     if plain == name and name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
         return None, name, None
-    raise ValueError(_unknown(plain, known))
+    raise UnknownNameError(_unknown(plain, known))
 
 
 def _unknown(name: str, known: list[str]) -> str:
@@ -94,8 +95,7 @@ def _unknown(name: str, known: list[str]) -> str:
     if name in config_names():
         have = f"those with weights are {', '.join(known)}" if known else "none has any yet"
         return f"{name!r} has no trained weights: {have}; htzoo.create_model({name!r}) starts from fresh ones"
-    near = difflib.get_close_matches(name, {*known, *config_names()}, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known names are {', '.join(known) or 'none yet'}"
+    hint = did_you_mean(name, {*known, *config_names()}, f"known names are {', '.join(known) or 'none yet'}")
     return f"no model {name!r}: it is neither a name of the zoo, nor a folder here, nor written ORG/REPO; {hint}"
 
 
@@ -122,8 +122,7 @@ def _load(config_path: Path, fetch_weights: Callable[[int], Path]) -> nn.Module:
         expected = model.state_dict()
         size = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
     except Exception as error:  # whatever torch, timm and the formats say to numbers that do not fit together
-        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise ModelError(f"{config_path}: no model can be built from this: {reason}") from None
+        raise ModelError(f"{config_path}: no model can be built from this: {first_line(error)}") from None
     weights = fetch_weights(size + 1024 * (len(expected) + 1024))  # a header is far smaller than this
     check_header(weights, expected)
     if config.weights_sha256 not in (None, file_digest(weights)):

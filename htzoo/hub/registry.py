@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import inspect
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from htzoo.configs import config_names, load_config
+from htzoo.names import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from htzoo.models import VideoClassifier
@@ -61,13 +61,12 @@ def model_config(name: str) -> dict[str, Any]:
     """The configuration of a model of the zoo, or a configuration file, see :func:`htzoo.configs.load_config`.
 
     Raises:
-        ValueError: the name is unknown, or the configuration is not of a model.
-        FileNotFoundError: there is no such file.
+        UnknownNameError: there is no such name or file.
+        ValueError: the configuration is not of a model.
     """
     if name not in config_names() and not name.endswith((".yaml", ".yml")):
-        near = difflib.get_close_matches(name, config_names(), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "htzoo models lists all"
-        raise ValueError(f"no model {name!r} in the zoo: {hint}")
+        hint = did_you_mean(name, config_names(), "htzoo models lists all")
+        raise UnknownNameError(f"no model {name!r} in the zoo: {hint}")
     config = load_config(name)
     for key, known in (("model", TASKS), ("data", None)):
         part = config.get(key)

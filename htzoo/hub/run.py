@@ -13,6 +13,7 @@ import htzoo.data
 from htzoo.data.sampling import FrameSampler
 from htzoo.hub.classifier import PublishedClassifier
 from htzoo.hub.config import MODELS, ModelConfig, Result
+from htzoo.hub.errors import first_line
 from htzoo.report.summary import RunSummary, read_summary
 
 PICTURES = ("curves.png", "confusion.png")
@@ -64,19 +65,14 @@ def read_run(checkpoint: Path) -> Run:
         FileNotFoundError: there is no such file, or no configuration in the folder of the run.
         ValueError: it is no checkpoint of htzoo.
     """
-    if not checkpoint.is_file():
-        raise FileNotFoundError(f"{checkpoint} is no file: give a checkpoint, such as RUN/checkpoints/best.ckpt")
+    content = read_checkpoint(checkpoint)
     folder = checkpoint.resolve().parent.parent
     settings = _settings(checkpoint, folder)
     data = settings.get("data", {})
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        given = content["hyper_parameters"]
-        arguments = {key: given[key] for key in MODELS["VideoClassifier"] if key in given}
-        prefix = "model."
-        state = {key.removeprefix(prefix): v for key, v in content["state_dict"].items() if key.startswith(prefix)}
-    except Exception as error:  # whatever torch says to a file of another kind
-        raise _damaged(checkpoint, error) from error
+    given = content["hyper_parameters"]
+    arguments = {key: given[key] for key in MODELS["VideoClassifier"] if key in given}
+    prefix = "model."
+    state = {key.removeprefix(prefix): v for key, v in content["state_dict"].items() if key.startswith(prefix)}
     name = settings["name"]
     training = _training(folder, checkpoint, data)
     result = None if training is None else _result(training)
@@ -91,9 +87,30 @@ def read_run(checkpoint: Path) -> Run:
     return Run(model.eval(), config, training, pictures)
 
 
+def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """What a checkpoint holds: ``state_dict``, ``hyper_parameters`` and more, as Lightning names it; no code is run.
+
+    Args:
+        path: the file.
+        device: where its tensors are put; ``meta`` for their shapes alone.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint of htzoo.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is no file: give a checkpoint, such as RUN/checkpoints/best.ckpt")
+    try:
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True, mmap=True)
+        if not (isinstance(content["state_dict"], dict) and isinstance(content["hyper_parameters"], dict)):
+            raise TypeError("state_dict and hyper_parameters are no dictionaries")
+    except Exception as error:  # whatever torch says to a file of another kind
+        raise _damaged(path, error) from error
+    return content
+
+
 def _damaged(checkpoint: Path, error: Exception) -> ValueError:
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return ValueError(f"{checkpoint} is not a checkpoint of htzoo, or is damaged ({reason})")
+    return ValueError(f"{checkpoint} is not a checkpoint of htzoo, or is damaged ({first_line(error)})")
 
 
 def _sampling(data: dict[str, Any]) -> FrameSampler:

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from htzoo.hub.errors import ModelError
+from htzoo.hub.errors import ModelError, first_line
 
 WEIGHTS_NAME = "model.safetensors"
 _TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
@@ -62,5 +62,4 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return ModelError(f"{path} is no whole safetensors file ({reason}): download or save it again")
+    return ModelError(f"{path} is no whole safetensors file ({first_line(error)}): download or save it again")

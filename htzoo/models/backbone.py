@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import pickle
 from functools import lru_cache
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.transforms import Compose, Normalize
 
 from htzoo.models.backbone_weights import load_weights
+from htzoo.names import did_you_mean
 
 
 class Backbone(nn.Module):
@@ -41,8 +41,7 @@ class Backbone(nn.Module):
     def __init__(self, name: str, weights: str | None = None, frozen: bool = False) -> None:
         super().__init__()
         if not timm.is_model(name.partition(".")[0]):
-            near = difflib.get_close_matches(name, timm.list_models(), n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() has the names"
+            hint = did_you_mean(name, timm.list_models(), "timm.list_models() has the names")
             raise ValueError(f"backbone is {name!r}, which timm does not know: {hint}")
         self.name = name
         self.frozen = frozen

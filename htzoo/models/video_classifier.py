@@ -96,7 +96,7 @@ class VideoClassifier(nn.Module):
             num_layers,
             bias=bias,
             batch_first=True,
-            dropout=dropout,
+            dropout=dropout if num_layers > 1 else 0.0,
             input_format=_format("input_format", input_format),
             hidden_format=_format("hidden_format", hidden_format),
             joint_format=_format("joint_format", joint_format),

@@ -1,5 +1,6 @@
 """Draw which class was taken for which."""
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +56,27 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], output: Path, tit
         bar.set_label("share of the clips of the true class")
         bar.ax.spines[:].set_visible(False)
         save_figure(figure, output)
+
+
+def read_predictions(path: Path) -> tuple[np.ndarray, list[str]]:
+    """The confusion matrix and the classes of the ``predictions.csv`` that ``htzoo predict`` writes.
+
+    Raises:
+        ValueError: the file is of another kind, or its clips have several classes each.
+        OSError: it cannot be read.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    classes = list(rows[0])[3:] if rows else []
+    matrix = np.zeros((len(classes), len(classes)), int)
+    for row in rows:
+        label, predicted = row.get("label"), row.get("predicted")
+        if label not in classes or predicted not in classes:
+            raise ValueError(
+                f"{path} has a clip of class {label!r}, predicted {predicted!r}: each must be one of its columns"
+            )
+        matrix[classes.index(label), classes.index(predicted)] += 1
+    return matrix, classes
 
 
 def _counts(matrix: np.ndarray, size: int) -> np.ndarray:

@@ -7,9 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from htzoo.report.figures import BLUE, GREEN, GREY, INK, ORANGE, new_figure, save_figure, shared_look
-from htzoo.report.metrics import read_metrics
-
-__all__ = ["plot_curves", "read_metrics"]
+from htzoo.report.metrics import best_epoch, read_metrics
 
 Series = list[tuple[float, float]]
 
@@ -19,8 +17,9 @@ _PANEL_HEIGHTS = {"loss": 2.7, "accuracy": 2.7, "rate": 1.1}  # inches
 def plot_curves(metrics: Path, output: Path, title: str) -> None:
     """Draw the curves of a run from the `metrics.csv` of Lightning's CSVLogger.
 
-    Panels, each only if the file has something for it: loss and accuracy, training against validation, with the epoch
-    of the lowest `val/loss` marked and `test/accuracy` as a labelled star; the learning rate, thin, below.
+    Panels, each only if the file has something for it: loss and accuracy (or mean average precision), training against
+    validation, with the epoch of the lowest `val/loss` marked and the test as a labelled star; the learning rate, thin,
+    below.
 
     Args:
         metrics: the CSV file; accuracies in it are fractions from 0 to 1.
@@ -33,7 +32,8 @@ def plot_curves(metrics: Path, output: Path, title: str) -> None:
     """
     found = read_metrics(metrics)
     loss = {part: _finite(found, f"{part}/loss") for part in ("train", "val")}
-    accuracy = {part: _finite(found, f"{part}/accuracy") for part in ("train", "val", "test")}
+    score = "mean_average_precision" if "val/mean_average_precision" in found else "accuracy"
+    accuracy = {part: _finite(found, f"{part}/{score}") for part in ("train", "val", "test")}
     top3 = _finite(found, "val/accuracy_top3")
     rates = {name: _finite(found, name) for name in sorted(found) if name.startswith("lr-")}
     panels = [
@@ -45,7 +45,7 @@ def plot_curves(metrics: Path, output: Path, title: str) -> None:
         raise ValueError(f"{metrics} has no loss, accuracy or learning rate to draw")
     trained = [loss["train"], loss["val"], accuracy["train"], accuracy["val"], *rates.values()]
     epochs = sorted(epoch for series in trained for epoch, _ in series) or [0.0]
-    best = min(loss["val"], key=lambda point: point[1])[0] if loss["val"] else None
+    best, _ = best_epoch(found)
 
     heights = [_PANEL_HEIGHTS[name] for name in panels]
     with shared_look():
@@ -62,7 +62,7 @@ def plot_curves(metrics: Path, output: Path, title: str) -> None:
                 _draw(axes["accuracy"], top3, ORANGE, "validation, top 3", style=":")
             if accuracy["test"]:
                 _draw_test(axes["accuracy"], accuracy["test"][-1][1], epochs[-1])
-            axes["accuracy"].set_ylabel("accuracy")
+            axes["accuracy"].set_ylabel(score.replace("_", " "))
         if "rate" in axes:
             _draw_rates(axes["rate"], rates, best)
         for panel in ("loss", "accuracy"):

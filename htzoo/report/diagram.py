@@ -14,6 +14,7 @@ from htzoo.formats import Dense, Network
 from htzoo.nn import Weight
 from htzoo.report.figures import BLUE, GREEN, GREY, INK, ORANGE, PALE, new_figure, save_figure, shared_look
 from htzoo.report.layout import Layout, Point, lay_out
+from htzoo.report.parameters import PARTS
 
 _RADIUS = 0.36
 _LEG = 0.62
@@ -21,14 +22,6 @@ _REACH = _RADIUS + _LEG + 0.2  # from a core to the label of a leg
 _EDGE, _LABEL = _RADIUS + 0.2, 0.45  # around a core, and around a label
 _INCHES = 0.62  # a unit
 _WEIGHTS = {"input": "input to hidden", "hidden": "hidden to hidden", "joint": "input and hidden to hidden, joint"}
-_PARTS = {
-    "input_to_hidden": "input to hidden",
-    "hidden_to_hidden": "hidden to hidden",
-    "joint": "both, joint",
-    "bias": "bias",
-    "classifier": "classifier",
-    "backbone": "CNN",
-}
 
 
 def plot_design(design: Mapping[str, Any], weights: Mapping[str, Weight], gates: int, output: Path) -> None:
@@ -61,7 +54,7 @@ def plot_design(design: Mapping[str, Any], weights: Mapping[str, Weight], gates:
         for axis, (title, network), layout in zip(axes, networks, layouts, strict=True):
             draw_network(axis, network, layout, gates)
             axis.set_title(title, loc="left", fontsize=11)
-        rows = sum(bool(design["dense_parameters"][part]) for part in _PARTS)
+        rows = len(_parts(design))
         needed = min(total, 0.6 * rows + 0.8)
         chart, below = bars.subplots(2, 1, height_ratios=(needed, max(total - needed, 0.01)))
         below.axis("off")
@@ -202,9 +195,14 @@ def _core(axes: Axes, place: Point, shape: tuple[int, ...], stacked: bool) -> No
     axes.text(*place, f"{math.prod(shape):,}", ha="center", va="center", fontsize=9, color=INK, zorder=4)
 
 
+def _parts(design: Mapping[str, Any]) -> list[str]:
+    """The parts that there are, the whole apart."""
+    return [part for part in PARTS if part != "total" and design["dense_parameters"][part]]
+
+
 def _draw_parameters(axes: Axes, design: Mapping[str, Any]) -> None:
     ours, dense = design["parameters"], design["dense_parameters"]
-    parts = [part for part in _PARTS if dense[part]]
+    parts = _parts(design)
     most = max(dense[part] for part in parts)
     for row, part in enumerate(reversed(parts)):
         for offset, counts, color in ((0.2, dense, PALE), (-0.2, ours, GREEN)):
@@ -213,7 +211,7 @@ def _draw_parameters(axes: Axes, design: Mapping[str, Any]) -> None:
             y = row if ours[part] == dense[part] else row + offset
             axes.barh(y, counts[part], height=0.36, color=color)
             axes.text(counts[part] * 1.25, y, f"{counts[part]:,}", va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(parts)), [_PARTS[part] for part in reversed(parts)])
+    axes.set_yticks(range(len(parts)), [PARTS[part] for part in reversed(parts)])
     axes.set_xscale("log")
     axes.set_xlim(1, most * 60)
     axes.set_xticks([])

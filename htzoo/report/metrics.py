@@ -1,6 +1,7 @@
 """Read the `metrics.csv` of Lightning's CSVLogger."""
 
 import csv
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,19 @@ def read_metrics(path: Path) -> dict[str, list[tuple[float, float]]]:
             if name not in ("epoch", "step"):
                 _append(points.setdefault(name, []), _Point(epoch, step, value))
     return {name: _mean_per_epoch(series) for name, series in points.items()}
+
+
+def best_epoch(metrics: dict[str, list[tuple[float, float]]]) -> tuple[int | None, dict[str, float]]:
+    """The epoch of the lowest validation loss, counted from 1, and what was measured in it; None without such a loss.
+
+    Args:
+        metrics: what :func:`read_metrics` returns.
+    """
+    losses = [(loss, epoch) for epoch, loss in metrics.get("val/loss", []) if math.isfinite(loss)]
+    if not losses:
+        return None, {}
+    best = min(losses)[1]
+    return int(best) + 1, {name: value for name, series in metrics.items() for epoch, value in series if epoch == best}
 
 
 def _numbers(header: list[str], row: list[str]) -> dict[str, float]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from htzoo.files import replacing
-from htzoo.report.sheet import first_parameters, format_name, layer_parameters, ratio_text
+from htzoo.report.parameters import fewer, first_parameters, layer_parameters
+from htzoo.report.sheet import format_name
 
 _INTRO = """\
 # Results
@@ -125,7 +126,7 @@ def _cells(design: Mapping[str, Any], found: Measured | None) -> Iterator[str]:
     yield "" if published["ratio"] is None else f"{published['ratio']:,}x"
     yield published["trust"] or ""
     yield f"{first_parameters(ours):,}"
-    yield ratio_text(first_parameters(dense) / first_parameters(ours))
+    yield fewer(first_parameters(dense), first_parameters(ours))
     yield f"{layer_parameters(ours):,}"
     yield f"{ours['total']:,}"
     macs = design["macs_per_frame"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import math
 import platform
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
@@ -24,8 +24,8 @@ from htzoo.files import replacing
 from htzoo.models import count_parameters
 from htzoo.report.confusion import plot_confusion
 from htzoo.report.curves import plot_curves
-from htzoo.report.metrics import read_metrics
-from htzoo.report.summary import RunSummary, write_summary
+from htzoo.report.metrics import best_epoch, read_metrics
+from htzoo.report.summary import RunSummary, outcome, write_summary
 from htzoo.tasks import VideoClassification
 
 
@@ -74,62 +74,49 @@ class RunReport(pl.Callback):
         self.train_seconds = perf_counter() - self.started
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the folder, and say in two lines what was reached and where it is."""
+        """Say what was reached, and fill the folder where there is one."""
         assert isinstance(pl_module, VideoClassification)
         folder = _folder(trainer)
         if not trainer.is_global_zero:
             return
-        if pl_module.confusion is None:
-            score = float(trainer.callback_metrics[f"test/{pl_module.metric}"])
-            where = "" if folder is None else f", curves and settings in {folder}"
-            _say(trainer, f"{self.name}: test {pl_module.metric.replace('_', ' ')} {score:.3f}{where}")
-            return
-        matrix = pl_module.confusion.cpu().numpy()
-        classes = pl_module.model.classes
-        correct, total = int(matrix.trace()), int(matrix.sum())
-        if folder is None:
-            _say(trainer, f"{self.name}: test accuracy {correct / total:.3f} ({correct} of {total} clips)")
-            return
-        for logger in trainer.loggers:
-            logger.save()
-        plot_confusion(matrix, classes, folder / "confusion.png", self.name)
-        pictures = ["confusion.png"]
-        metrics = folder / "metrics.csv"
-        best_epoch, val_accuracy = None, None
-        if self.epochs and metrics.is_file():
-            plot_curves(metrics, folder / "curves.png", self.name)
-            pictures.insert(0, "curves.png")
-            best_epoch, val_accuracy = _best_epoch(metrics)
-        ours, dense = _counts(pl_module)
-        write_summary(
-            RunSummary(
-                name=self.name,
-                command=self.command,
-                epochs=self.epochs,
-                train_seconds=self.train_seconds,
-                parameters=ours,
-                dense_parameters=dense,
-                seed=self.seed,
-                splits=_splits(getattr(trainer, "datamodule")),  # noqa: B009 (set by Lightning, unknown to mypy)
-                best_epoch=best_epoch,
-                test_accuracy=correct / total,
-                test_clips=total,
-                val_accuracy=val_accuracy,
-                per_class=_per_class(matrix, classes),
-                loader_fps=self.speeds.get("loader"),
-                step_fps=self.speeds.get("step"),
-                versions=_versions(),
-                machine=_machine(trainer),
-                pictures=tuple(pictures),
-                checkpoint=Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
-            ),
-            folder / "summary.md",
+        summary = self._summary(trainer, pl_module)
+        if folder is not None:
+            for logger in trainer.loggers:
+                logger.save()
+            summary = _fill(folder, summary, pl_module)
+        best = "" if summary.best_epoch is None else f", best epoch {summary.best_epoch} of {self.epochs}"
+        trained = f"{best}, {self.train_seconds:.0f} s of training" if self.epochs else ""
+        _say(trainer, f"{self.name}: {outcome(summary)}{trained}")
+        if folder is not None:
+            _say(trainer, f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+
+    def _summary(self, trainer: pl.Trainer, task: VideoClassification) -> RunSummary:
+        """What is known of the run but for what its folder says."""
+        ours, dense = _counts(task)
+        data: VideoDataModule = getattr(trainer, "datamodule")  # noqa: B009 (set by Lightning, unknown to mypy)
+        known = RunSummary(
+            name=self.name,
+            command=self.command,
+            epochs=self.epochs,
+            train_seconds=self.train_seconds,
+            parameters=ours,
+            dense_parameters=dense,
+            seed=self.seed,
+            splits=_splits(data),
+            loader_fps=self.speeds.get("loader"),
+            step_fps=self.speeds.get("step"),
+            versions=_versions(),
+            machine=_machine(trainer),
+            pictures=(),
+            checkpoint=Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
         )
-        trained = (
-            f", best epoch {best_epoch} of {self.epochs}, {self.train_seconds:.0f} s of training" if self.epochs else ""
-        )
-        _say(trainer, f"{self.name}: test accuracy {correct / total:.3f} ({correct} of {total} clips){trained}")
-        _say(trainer, f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+        if task.confusion is None:
+            score = float(trainer.callback_metrics[f"test/{task.metric}"])
+            return replace(known, mean_average_precision=score, test_clips=data.parts.count("test"))
+        matrix = task.confusion
+        right, clips = matrix.diagonal().tolist(), matrix.sum(1).tolist()
+        per_class = dict(zip(task.model.classes, zip(right, clips, strict=True), strict=True))
+        return replace(known, test_accuracy=sum(right) / sum(clips), test_clips=sum(clips), per_class=per_class)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say what was reached, where validation is all that was asked for."""
@@ -190,7 +177,7 @@ def _splits(data: VideoDataModule) -> dict[str, str]:
     for part in ("train", "val", "test"):
         clips = [clip for clip, of_clip in zip(data.clips, data.parts, strict=True) if of_clip == part]
         groups = sorted({clip.group for clip in clips} - {""})
-        named = f", {len(groups)} groups" if groups else ""
+        named = f", {len(groups)} group{'s' if len(groups) > 1 else ''}" if groups else ""
         if groups and all(map(str.isdigit, groups)) and int(groups[-1]) - int(groups[0]) == len(groups) - 1:
             named = f", groups {int(groups[0])} to {int(groups[-1])}"
         if clips:
@@ -198,18 +185,21 @@ def _splits(data: VideoDataModule) -> dict[str, str]:
     return words
 
 
-def _best_epoch(metrics: Path) -> tuple[int | None, float | None]:
-    """The epoch of the lowest validation loss, counted from 1, and its validation accuracy."""
-    series = read_metrics(metrics)
-    losses = [(loss, epoch) for epoch, loss in series.get("val/loss", []) if math.isfinite(loss)]
-    if not losses:
-        return None, None
-    _, epoch = min(losses)
-    return int(epoch) + 1, dict(series["val/accuracy"]).get(epoch)
-
-
-def _per_class(matrix: np.ndarray, classes: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    return {name: (int(matrix[k, k]), int(matrix[k].sum())) for k, name in enumerate(classes)}
+def _fill(folder: Path, summary: RunSummary, task: VideoClassification) -> RunSummary:
+    """Draw the pictures and write the summary, with what the folder says of the epochs."""
+    pictures = []
+    metrics = folder / "metrics.csv"
+    if summary.epochs and metrics.is_file():
+        plot_curves(metrics, folder / "curves.png", summary.name)
+        pictures.append("curves.png")
+        epoch, values = best_epoch(read_metrics(metrics))
+        summary = replace(summary, best_epoch=epoch, val_accuracy=values.get("val/accuracy"))
+    if task.confusion is not None:
+        plot_confusion(task.confusion.cpu().numpy(), task.model.classes, folder / "confusion.png", summary.name)
+        pictures.append("confusion.png")
+    summary = replace(summary, pictures=tuple(pictures))
+    write_summary(summary, folder / "summary.md")
+    return summary
 
 
 def _versions() -> dict[str, str]:

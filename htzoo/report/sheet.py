@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from htzoo.report.parameters import PARTS, fewer, first_parameters, layer_parameters
+
 SHORT = {
     "HierarchicalTucker": "HT",
     "TensorTrain": "TT",
@@ -14,8 +16,6 @@ SHORT = {
     "CP": "CP",
     "Tucker": "Tucker",
 }
-_PARTS = ("input_to_hidden", "hidden_to_hidden", "joint", "bias", "classifier", "backbone", "total")
-_LAYER = ("input_to_hidden", "hidden_to_hidden", "joint", "bias")
 _KINDS = {"input_format": "input to hidden", "hidden_format": "hidden to hidden", "joint_format": "both, joint"}
 
 
@@ -24,23 +24,6 @@ def format_name(design: Mapping[str, Any]) -> str:
     given = {key: design[key] for key in _KINDS if design[key] is not None}
     names = [("joint " if key == "joint_format" else "") + SHORT[value["name"]] for key, value in given.items()]
     return " + ".join(names) if names else "dense"
-
-
-def layer_parameters(counts: Mapping[str, int]) -> int:
-    """Parameters of the recurrent layer, bias included."""
-    return sum(counts[part] for part in _LAYER)
-
-
-def first_parameters(counts: Mapping[str, int]) -> int:
-    """Parameters of the input-to-hidden weight, or of the joint one where there is one."""
-    return counts["joint"] or counts["input_to_hidden"]
-
-
-def ratio_text(ratio: float | None) -> str:
-    """How many times fewer, to three digits or the full number."""
-    if ratio is None:
-        return "-"
-    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.3g}x"
 
 
 def models_table(designs: Sequence[Mapping[str, Any]], pretrained: Sequence[str]) -> str:
@@ -68,7 +51,7 @@ def _row(design: Mapping[str, Any], has_weights: bool) -> tuple[str, ...]:
         design["cell"],
         format_name(design),
         f"{first_parameters(ours):,}",
-        ratio_text(first_parameters(dense) / first_parameters(ours)),
+        fewer(first_parameters(dense), first_parameters(ours)),
         f"{layer_parameters(ours):,}",
         f"{ours['total']:,}",
         "" if published is None else f"{published:.3f}",
@@ -96,7 +79,7 @@ def _sheet(design: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"  {'parameters':<18}{'this model':>15}{'dense':>15}{'ratio':>11}"
     ours, dense = design["parameters"], design["dense_parameters"]
-    for part in _PARTS:
+    for part in PARTS:
         if dense[part]:
             yield _line(part.replace("_", " "), ours[part], dense[part])
         if part == "bias":
@@ -113,7 +96,7 @@ def _sheet(design: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _line(name: str, ours: int, dense: int) -> str:
-    return f"  {name:<18}{ours:>15,}{dense:>15,}{ratio_text(dense / ours if ours else None):>11}"
+    return f"  {name:<18}{ours:>15,}{dense:>15,}{fewer(dense, ours):>11}"
 
 
 def _format_text(values: Mapping[str, Any]) -> str:

@@ -1,21 +1,13 @@
 """The summary of a run: what a person wants to know of it, on one page of Markdown."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from htzoo.files import replacing
-
-_PARTS = {
-    "input_to_hidden": "input to hidden",
-    "hidden_to_hidden": "hidden to hidden",
-    "joint": "input and hidden to hidden, joint",
-    "bias": "bias",
-    "classifier": "classifier",
-    "backbone": "backbone",
-    "total": "**whole model**",
-}
+from htzoo.report.parameters import PARTS, fewer, parameter_table
 
 
 @dataclass(frozen=True)
@@ -37,6 +29,8 @@ class RunSummary:
         test_clips: number of clips it was tested on.
         val_accuracy: from 0 to 1, at the best epoch; None if there was no validation.
         per_class: class -> (correct, total) test clips.
+        mean_average_precision: from 0 to 1, over all classes of the test clips; where a clip may show several classes,
+            and there is no accuracy.
         loader_fps: frames a second between the steps (waiting, transfer, augmentation); None if not measured.
         step_fps: frames a second within the training steps; None if not measured.
         versions: package -> version.
@@ -64,6 +58,7 @@ class RunSummary:
     machine: str = ""
     pictures: tuple[str, ...] = ("curves.png", "confusion.png")
     checkpoint: str | None = None
+    mean_average_precision: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse figures that contradict one another, rather than print them side by side.
@@ -73,7 +68,7 @@ class RunSummary:
                 `test_accuracy`.
         """
         for counts in (self.parameters, self.dense_parameters):
-            missing = [part for part in _PARTS if part not in counts]
+            missing = [part for part in PARTS if part not in counts]
             if missing:
                 raise ValueError(f"parameters without {', '.join(missing)}")
         if not self.per_class:
@@ -123,37 +118,91 @@ def read_summary(path: Path) -> RunSummary:
         raise ValueError(f"{path} is no summary of a run: test the checkpoint again") from error
 
 
+def outcome(summary: RunSummary) -> str:
+    """What the test said, in words; empty where there was none."""
+    if summary.test_accuracy is not None:
+        correct = round(summary.test_accuracy * summary.test_clips)
+        return f"test accuracy {summary.test_accuracy:.3f} ({correct:,} of {summary.test_clips:,} clips)"
+    if summary.mean_average_precision is not None:
+        return f"test mean average precision {summary.mean_average_precision:.3f} ({summary.test_clips:,} clips)"
+    return ""
+
+
+def training_table(summary: RunSummary, first: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Lines of Markdown: the clips, the training and what it ran on.
+
+    Args:
+        summary: of the run.
+        first: rows to begin with, name -> text.
+    """
+    yield "| training | |"
+    yield "|---|---|"
+    for name, text in {**(first or {}), **dict(_facts(summary))}.items():
+        yield f"| {_cell(name)} | {_cell(text)} |"
+
+
+def _facts(summary: RunSummary) -> Iterator[tuple[str, str]]:
+    yield from summary.splits.items()
+    if summary.epochs:
+        best = "" if summary.best_epoch is None else f", the best is {summary.best_epoch:,}"
+        yield "epochs", f"{summary.epochs:,}{best}"
+    if summary.val_accuracy is not None:
+        yield "validation accuracy", f"{summary.val_accuracy:.3f}"
+    if summary.train_seconds:
+        yield "time", _duration(summary.train_seconds)
+    if summary.loader_fps is not None:
+        yield "loader", f"{summary.loader_fps:,.0f} frames a second"
+    if summary.step_fps is not None:
+        yield "training step", f"{summary.step_fps:,.0f} frames a second"
+    if summary.seed is not None:
+        yield "seed", str(summary.seed)
+    if summary.machine:
+        yield "machine", summary.machine
+    if summary.versions:
+        yield "software", ", ".join(f"{package} {version}" for package, version in summary.versions.items())
+
+
+def class_table(summary: RunSummary) -> Iterator[str]:
+    """Lines of Markdown: the test accuracy of every class, lowest first; classes without clips come last."""
+    yield "| class | accuracy | correct | clips |"
+    yield "|---|---:|---:|---:|"
+
+    def accuracy_of(item: tuple[str, tuple[int, int]]) -> float:
+        correct, total = item[1]
+        return correct / total if total else math.inf
+
+    for name, (correct, total) in sorted(summary.per_class.items(), key=accuracy_of):
+        accuracy = f"{correct / total:.3f}" if total else "-"
+        yield f"| {_cell(name)} | {accuracy} | {correct:,} | {total:,} |"
+
+
 def _lines(summary: RunSummary) -> Iterator[str]:
     yield f"# {summary.name}"
     yield ""
     yield _headline(summary)
     yield ""
-    yield from _parameters(summary)
+    yield from parameter_table(summary.parameters, summary.dense_parameters)
     yield ""
-    yield from _training(summary)
+    yield from training_table(summary)
     for picture in summary.pictures:
         yield ""
         yield f"![{Path(picture).stem}]({picture})"
     if summary.per_class:
         yield ""
-        yield from _classes(summary)
+        yield "## Test accuracy per class, lowest first"
+        yield ""
+        yield from class_table(summary)
     yield ""
     yield "## Run it again"
     yield ""
     yield "```sh"
     yield summary.command
     yield "```"
-    if summary.versions:
-        yield ""
-        yield "With " + ", ".join(f"{package} {version}" for package, version in summary.versions.items()) + "."
 
 
 def _headline(summary: RunSummary) -> str:
-    if summary.test_accuracy is not None:
-        counted = sum(right for right, _ in summary.per_class.values())
-        correct = counted if summary.per_class else round(summary.test_accuracy * summary.test_clips)
-        count = f" ({correct:,} of {summary.test_clips:,} clips)" if summary.test_clips else ""
-        text = f"**Test accuracy {summary.test_accuracy:.3f}{count}**"
+    if found := outcome(summary):
+        text = f"**{found.capitalize()}**"
     elif summary.val_accuracy is not None:
         text = f"**Validation accuracy {summary.val_accuracy:.3f}**; not tested"
     else:
@@ -163,62 +212,11 @@ def _headline(summary: RunSummary) -> str:
     name = part.replace("_", "-")
     if ours == dense:
         return f"{text}, with dense {name} weights."
-    whole = _ratio(summary.dense_parameters["total"], summary.parameters["total"])
+    whole = fewer(summary.dense_parameters["total"], summary.parameters["total"])
     return (
         f"{text}, with {ours:,} {name} parameters in place of {dense:,}: "
-        f"{_ratio(dense, ours)} fewer there, {whole} fewer in the whole model."
+        f"{fewer(dense, ours)} fewer there, {whole} fewer in the whole model."
     )
-
-
-def _parameters(summary: RunSummary) -> Iterator[str]:
-    yield "| parameters | this model | dense | ratio |"
-    yield "|---|---:|---:|---:|"
-    for part, words in _PARTS.items():
-        ours, dense = summary.parameters[part], summary.dense_parameters[part]
-        if ours or dense:  # most models have no backbone
-            yield f"| {words} | {ours:,} | {dense:,} | {_ratio(dense, ours)} |"
-
-
-def _training(summary: RunSummary) -> Iterator[str]:
-    yield "| training | |"
-    yield "|---|---|"
-    best = "" if summary.best_epoch is None else f", the best is {summary.best_epoch:,}"
-    if summary.epochs:
-        yield f"| epochs | {summary.epochs:,}{best} |"
-    if summary.val_accuracy is not None:
-        yield f"| validation accuracy | {summary.val_accuracy:.3f} |"
-    yield f"| time | {_duration(summary.train_seconds)} |"
-    if summary.loader_fps is not None:
-        yield f"| loader | {summary.loader_fps:,.0f} frames a second |"
-    if summary.step_fps is not None:
-        yield f"| training step | {summary.step_fps:,.0f} frames a second |"
-    for name, words in summary.splits.items():
-        yield f"| {_cell(name)} | {_cell(words)} |"
-    if summary.seed is not None:
-        yield f"| seed | {summary.seed} |"
-    if summary.machine:
-        yield f"| machine | {_cell(summary.machine)} |"
-
-
-def _classes(summary: RunSummary) -> Iterator[str]:
-    def lowest_first(item: tuple[str, tuple[int, int]]) -> float:
-        correct, total = item[1]
-        return correct / total if total else 2.0  # classes without clips come last
-
-    yield "## Test accuracy per class, lowest first"
-    yield ""
-    yield "| class | accuracy | correct | clips |"
-    yield "|---|---:|---:|---:|"
-    for name, (correct, total) in sorted(summary.per_class.items(), key=lowest_first):
-        accuracy = f"{correct / total:.3f}" if total else "-"
-        yield f"| {_cell(name)} | {accuracy} | {correct:,} | {total:,} |"
-
-
-def _ratio(dense: int, ours: int) -> str:
-    if not ours:
-        return "-"
-    ratio = dense / ours
-    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.1f}x" if ratio >= 1 else f"{ratio:.2g}x"
 
 
 def _duration(seconds: float) -> str:

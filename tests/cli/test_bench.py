@@ -34,7 +34,6 @@ def test_models_are_measured_with_their_own_sizes(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["TensorTrane"], "did you mean TensorTrain"),
         (["moving_digits_ht", "--setting", "cnn"], "--setting cnn is for formats"),
         (["--repeats", "0"], "'0' is not a whole number above zero"),
     ],

@@ -12,9 +12,13 @@ import torch
 import htzoo
 from htzoo.cli.main import main
 from htzoo.data import MovingDigits
+from htzoo.formats import multiply_adds
+from htzoo.formats.suggest import ROWS
 from htzoo.hub.pretrained import from_pretrained
+from htzoo.hub.saving import save_pretrained
 from tests.cli.test_training import SMALL, htzoo_command
 from tests.data.helpers import FewDigits
+from tests.hub.conftest import SAMPLING, small_model
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,7 @@ def test_published_folder(published: Path, checkpoint: Path) -> None:
     assert model.config.name == "moving_digits_ht"
 
 
-def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Path) -> None:
+def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Path, tmp_path: Path) -> None:
     """`classify` on every test clip, file by file, gives the accuracy that the run found."""
     data = FewDigits(root=str(few_root))
     data.setup()
@@ -65,6 +69,10 @@ def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Pat
     right = sum(model.classify(clip.path, top=1)[0][0] == data.classes[clip.label] for clip in clips)
     assert len(clips) == model.config.result.clips
     assert right / len(clips) == pytest.approx(model.config.result.accuracy)
+    words = ["--config", "moving_digits_ht", *SMALL, f"--data.root={few_root}", "--ckpt_path", str(published)]
+    assert f"({right} of {len(clips)} clips)" in htzoo_command("test", *words, folder=tmp_path).stdout
+    refused = htzoo_command("test", *words[:-1], "moving_digits_ht", folder=tmp_path, status=1).stderr
+    assert "a checkpoint of another model: frame_size is [120, 160, 3] there and [12, 16, 3] here" in refused
 
 
 def test_a_checkpoint_that_was_not_tested_claims_nothing(checkpoint: Path, tmp_path: Path) -> None:
@@ -90,13 +98,13 @@ def test_publish_dry_run(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -
         (["publish", "nix.ckpt", "--repo", "a/b"], 1, "nix.ckpt is no file: give a checkpoint"),
         (["publish", "x"], 2, "one of the arguments --repo -o/--output is required"),
         (["publish", "x", "-o", "y", "--private"], 2, "are for --repo: leave them out"),
-        (["classify", "moving_digits_hx", "a.mp4"], 1, "no model 'moving_digits_hx'"),
         (["classify", "a", "b", "--top", "0"], 2, "--top is 0: give a number of at least 1"),
         (["classify", "a", "b", "--stride", "1"], 2, "--stride is given without --window"),
         (["export", "a", "-o", "a.tflite"], 2, "give a file that ends in .onnx or .pt2"),
-        (["compress", "a", "--to", "tt", "-o", "b"], 2, "give either --budget, or the shape"),
+        (["compress", "a", "--to", "tt", "-o", "b"], 2, "give either --budget or --macs, or the shape"),
         (["compress", "a", "--to", "xx", "-o", "b"], 2, "invalid choice: 'xx'"),
-        (["compress", "a", "--to", "tt", "--budget", "lots", "-o", "b"], 2, "'lots' is neither a number of parameters"),
+        (["compress", "a", "--to", "tt", "--budget", "lots", "-o", "b"], 2, "'lots' is neither a number"),
+        (["compress", "a", "--to", "tt", "--budget", "9", "--hidden-to", "tt", "-o", "b"], 2, "without a limit"),
         (["classify", "moving_digits_ht", "gone.mp4"], 1, "1 of 1 videos could not be labelled: gone.mp4 does not"),
         (["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b"], 1, "a.pt is no file"),
         (
@@ -178,8 +186,13 @@ def test_compress_a_model_and_fine_tune_it(
     assert torch.equal(new.classifier.weight, old.classifier.weight)
     assert new.config.result is None  # what the large model reached says nothing of this one
     assert new.config.name == "small"
+    # What has the formats already is not decomposed again, but may be tuned.
+    same = ["compress", str(small), *words[2:]]
+    assert main([*same, "-o", str(tmp_path / "same"), "--json"]) == 0
+    assert {row["error"] for row in json.loads(capsys.readouterr().out)["weights"]} == {None}
+    assert (tmp_path / "same" / "model.safetensors").read_bytes() == (small / "model.safetensors").read_bytes()
     tuned = htzoo_command(
-        *words, "-o", "tuned", "--json", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
+        *same, "-o", "tuned", "--json", "--fine-tune", "moving_digits_ht", *SMALL[:3], f"--data.root={few_root}",
         "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--model.init_args.optimizer.init_args.lr=1e-9",
         folder=tmp_path,
     )  # fmt: skip
@@ -188,6 +201,14 @@ def test_compress_a_model_and_fine_tune_it(
     trained = from_pretrained(tmp_path / "tuned")
     assert trained.config.result is not None and trained.config.name == "tuned"
     assert torch.allclose(trained.classifier.weight, new.classifier.weight, atol=1e-6)  # it did start from there
+
+
+def test_compress_a_model_with_dropout(tmp_path: Path) -> None:
+    """PyTorch warns of dropout in a layer of one, and a warning is an error here."""
+    save_pretrained(small_model(dropout=0.5), tmp_path / "large", sampling=SAMPLING)
+    words = ["compress", str(tmp_path / "large"), "--to", "tt", "--budget", "5x", "-o", str(tmp_path / "small")]
+    assert main(words) == 0
+    assert from_pretrained(tmp_path / "small").dropout.p == 0.5
 
 
 def from_pretrained_of(checkpoint: Path) -> torch.nn.Module:
@@ -217,6 +238,12 @@ def test_compress_within_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([*words, "--hidden-budget", "3000", "-o", str(tmp_path / "small"), "--json"]) == 0
     first, second = json.loads(capsys.readouterr().out)["weights"]
     assert 0 < first["after"] <= 64 * 256 / 10 and 0 < second["after"] <= 3000
+    words = ["compress", str(tmp_path / "lstm.pt"), "--to", "tt", "--hidden-to", "tt", "--macs", "4x"]
+    assert main([*words, "-o", str(tmp_path / "fast")]) == 0
+    fast = htzoo.from_pretrained(tmp_path / "fast")
+    for weight in (fast.weight_ih_l0, fast.weight_hh_l0):
+        assert 0 < multiply_adds(weight.network, ROWS) <= 64 * 256 / 4
+    capsys.readouterr()
     words = ["compress", str(tmp_path / "lstm.pt"), "--to", "ht", "--joint", "--budget", "1,500"]
     assert main([*words, "-o", str(tmp_path / "joint"), "--json"]) == 0
     (joint,) = json.loads(capsys.readouterr().out)["weights"]

@@ -1,6 +1,8 @@
 """The command line as a user runs it."""
 
 import csv
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import yaml
 
 import htzoo
 from htzoo.configs import find_config
+from htzoo.names import UnknownNameError
 from tests.cli.command import ROOT, htzoo_command
 
 SMALL = [
@@ -99,6 +102,21 @@ def test_checkpoint_is_measured_again(run: tuple[Path, str], few_root: Path, tmp
         rows = list(csv.DictReader(file))
     correct = sum(row["label"] == row["predicted"] for row in rows)
     assert f"({correct} of 55 clips)" in tested[0]
+    assert htzoo_command("report", str(predictions.parent), folder=tmp_path).stdout.endswith("/confusion.png\n")
+    assert (predictions.parent / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_of_a_run_that_was_stopped(run: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = run
+    (tmp_path / "mine").mkdir()
+    shutil.copy(folder / "metrics.csv", tmp_path / "mine")
+    epochs, best, test, picture = htzoo_command("report", "mine", folder=tmp_path).stdout.splitlines()
+    assert epochs == "2 epochs trained" and best.startswith("best epoch ") and "accuracy 0." in best
+    accuracy = json.loads((folder / "summary.json").read_text())["test_accuracy"]
+    assert f"accuracy {accuracy:.3f}" in test
+    assert picture == "mine/curves.png" and (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+    nothing = htzoo_command("report", ".", folder=tmp_path, status=1).stderr
+    assert nothing.startswith("htzoo: . holds neither metrics.csv nor predictions.csv: give the folder of a run")
 
 
 def test_flags_win_over_a_checkpoint(run: tuple[Path, str], tmp_path: Path) -> None:
@@ -192,7 +210,11 @@ BAD = {
         1,
         "schedule is 'one_cycle', which needs an end",
     ),
-    "no checkpoint": (["test", "--config=moving_digits_ht", "--ckpt_path=no.ckpt"], 1, "which is no file"),
+    "no checkpoint": (
+        ["test", "--config=moving_digits_ht", "--ckpt_path=no.ckpt"],
+        1,
+        "no.ckpt is no file: give a checkpoint",
+    ),
     "a file that is no checkpoint": (
         ["test", "--config=moving_digits_ht", f"--ckpt_path={__file__}"],
         1,
@@ -270,7 +292,7 @@ def test_names_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (tmp_path / "moving_digits_ht").write_text("{}")
     monkeypatch.chdir(tmp_path)
     assert find_config("moving_digits_ht") == Path("moving_digits_ht")  # an existing file wins
-    with pytest.raises(FileNotFoundError, match="did you mean moving_digits_lstm"):
+    with pytest.raises(UnknownNameError, match="did you mean moving_digits_lstm"):
         find_config("moving_digits_lstn")
 
 

@@ -45,16 +45,38 @@ def test_info_of_a_configuration_of_ones_own(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["infu", "ucf11_ht"], "no command 'infu': did you mean info"),
         (["info", "ucf11_hat"], "no model 'ucf11_hat' in the zoo: did you mean"),
-        (["info", "gone.ckpt"], "gone.ckpt does not exist: give a checkpoint"),
         (["info", "gone.yaml"], "config is 'gone.yaml', which is neither a file nor a known name"),
         (["models", "ucf11_hat"], "no model is called 'ucf11_hat': did you mean"),
+        (["models", "ucf11_*", "--pretrained"], "no model with trained weights is called 'ucf11_*'"),
+        (["bench", "ucf11_hat"], "no format or model 'ucf11_hat': did you mean ucf11_ht"),
+        (["bench", "TensorTrane"], "did you mean TensorTrain"),
+        (["fit", "--config", "ucf11_hat"], "config is 'ucf11_hat', which is neither a file nor a known name"),
+        (["data", "lost"], "no subcommand 'lost' of data: did you mean list"),
+        (["data", "prepare", "ucf12"], "no data set 'ucf12': did you mean ucf11"),
+        (["data", "check", "ucf12"], "no data set 'ucf12': did you mean ucf11"),
+        (["data", "show", "ucf12"], "no data set 'ucf12': did you mean ucf11"),
+        (["classify", "fir_hat", "a.mp4"], "no model 'fir_hat': it is neither"),
+        (["export", "fir_hat", "-o", "fir.onnx"], "no model 'fir_hat': it is neither"),
+        (["compress", "fir_hat", "--to", "tt", "--budget", "5x", "-o", "gone"], "no model 'fir_hat': it is neither"),
     ],
 )
-def test_failures_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 1
+def test_a_name_that_is_not_known_is_a_wrong_command_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
     (line,) = capsys.readouterr().err.splitlines()
-    assert message in line
+    assert status == 2 and message in line and line.startswith("htzoo: ")
+
+
+def test_a_file_that_is_not_there_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "gone.ckpt"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "gone.ckpt is no file: give a checkpoint" in line
 
 
 def test_a_picture_is_a_png(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,9 +61,9 @@ def test_headline(written):
 def test_parameters(written):
     table = rows(written())
     assert table["input to hidden"] == ["1,245", "58,982,400", "47,375x"]
-    assert table["bias"] == ["1,024", "1,024", "1.0x"]
+    assert table["bias"] == ["1,024", "1,024", "1x"]
     assert table["**whole model**"] == ["267,240", "59,248,395", "222x"]
-    assert "backbone" not in table
+    assert "CNN" not in table
 
 
 def test_training(written):
@@ -79,7 +79,7 @@ def test_training(written):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0 s"), (59.6, "1 min 00 s"), (3599.7, "1 h 00 min"), (4325, "1 h 12 min"), (3.7e6, "1,027 h 46 min")],
+    [(0.4, "0 s"), (59.6, "1 min 00 s"), (3599.7, "1 h 00 min"), (4325, "1 h 12 min"), (3.7e6, "1,027 h 46 min")],
 )
 def test_durations(written, seconds, words):
     assert rows(written(train_seconds=seconds))["time"] == [words]
@@ -108,6 +108,11 @@ def test_untested_run(written):
     text = written(test_accuracy=None, test_clips=0, per_class={}, val_accuracy=None, best_epoch=None)
     assert "neither validated nor tested" in text
     assert rows(text)["epochs"] == ["30"]
+
+
+def test_several_classes_a_clip(written):
+    text = written(test_accuracy=None, per_class={}, val_accuracy=None, mean_average_precision=0.5123)
+    assert text.splitlines()[2].startswith("**Test mean average precision 0.512 (220 clips)**, with 1,245")
 
 
 def test_dense_model(written):

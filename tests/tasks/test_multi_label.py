@@ -1,10 +1,50 @@
 """Several classes a clip."""
 
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
+from htzoo.report.run import RunReport
 from htzoo.tasks import MultiLabelClassification
+from tests.data.helpers import FewDigits
+
+
+class SeveralLabels(FewDigits):
+    """Clips that show their own class and the next one."""
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        label = nn.functional.one_hot(batch["label"], len(self.classes))
+        return {**super().on_before_batch_transfer(batch, dataloader_idx), "label": label | label.roll(1, 1)}
+
+
+@pytest.mark.filterwarnings("ignore:.*:lightning.pytorch.utilities.warnings.PossibleUserWarning")
+def test_the_folder_of_a_run(few_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = SeveralLabels(root=str(few_root), size=(12, 16), num_workers=0)
+    task = MultiLabelClassification(classes=data.classes, frame_size=data.frame_size, hidden_size=4)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=CSVLogger(tmp_path, "several", "run"),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        callbacks=[RunReport("several", "htzoo fit", 0)],
+    )
+    trainer.fit(task, data)
+    (found,) = trainer.test(task, data, verbose=False)
+    folder = tmp_path / "several" / "run"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["mean_average_precision"] == pytest.approx(found["test/mean_average_precision"])
+    assert (summary["test_accuracy"], summary["test_clips"], summary["pictures"]) == (None, 55, ["curves.png"])
+    assert {path.name for path in folder.iterdir()} >= {"curves.png", "summary.md"}
+    said = f"several: test mean average precision {summary['mean_average_precision']:.3f} (55 clips), best epoch 1 of 1"
+    assert said in capsys.readouterr().out
 
 
 def test_loss_metric_and_probabilities() -> None:
