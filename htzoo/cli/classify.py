@@ -88,10 +88,10 @@ def run(words: Sequence[str]) -> None:
             if not given.json and (new.error is None or len(paths) > 1):  # of one video, the last line says it
                 with bar.external_write_mode():
                     _print(new)
-    if given.json:
-        print(json.dumps({"model": given.model, "clips": [_plain(clip) for clip in found]}, ensure_ascii=False))
     if given.csv is not None:
         _write(found, given.csv)
+    if given.json:
+        print(json.dumps({"model": given.model, "clips": [_plain(clip) for clip in found]}, ensure_ascii=False))
     wrong = [clip for clip in found if clip.error is not None]
     if wrong:
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""

@@ -32,7 +32,8 @@ Few trained weights are close to a small network by themselves. Look at the erro
 hardly change; near 1 nothing is left of the weight, and --fine-tune trains the small model from there.
 
 examples:
-  htzoo compress lstm.pt --to ht --budget 50x -o small            torch.save(lstm.state_dict(), "lstm.pt") wrote it
+  htzoo compress lstm.pt --to ht --budget 50x -o small            torch.save(lstm.state_dict(), "lstm.pt") wrote it;
+                                                                  add --batch-first if it was made with batch_first
   htzoo compress model.pt --layer encoder.lstm --to tt --budget 5000 --hidden-to tt --hidden-budget 10x -o small
   htzoo compress runs/moving_digits_lstm/TIME/checkpoints/best.ckpt --to ht --budget 2000 -o small \\
       --fine-tune moving_digits_lstm --trainer.max_epochs 10      options behind it are those of htzoo fit
@@ -77,13 +78,16 @@ def run(words: Sequence[str]) -> None:
 
     from htzoo.hub.compression import STATE_DICTS, compress_classifier, compress_layer, read_layer
     from htzoo.hub.opening import open_classifier
+    from htzoo.hub.run import is_of_run
     from htzoo.hub.saving import save_pretrained
 
     source = Path(given.model)
-    if source.suffix in STATE_DICTS:
+    if source.suffix in STATE_DICTS or (source.suffix == ".ckpt" and source.is_file() and not is_of_run(source)):
         if given.fine_tune is not None:
             parser.error("--fine-tune trains video classifiers: train the layer in the program that it comes from")
-        before: nn.Module = read_layer(source, given.layer)
+        before: nn.Module = read_layer(
+            source, given.layer, batch_first=given.batch_first, nonlinearity=given.nonlinearity
+        )
         formats = _formats(given, shape, before)
         after, rows = compress_layer(before, formats)
         save_pretrained(after, given.output)
@@ -120,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
         "--hidden-budget", type=_limit, metavar="N", help="parameters that each of them may have, or 10x"
     )
     parser.add_argument("--layer", metavar="PREFIX", help="which layer of a state dict, such as encoder.lstm")
+    parser.add_argument(
+        "--batch-first", action="store_true", help="the layer of the state dict takes (batch, time, features)"
+    )
+    parser.add_argument(
+        "--nonlinearity", choices=("tanh", "relu"), default="tanh", help="that of a torch.nn.RNN (default: tanh)"
+    )
     parser.add_argument("--fine-tune", metavar="CONFIG", help="train the small model from there with htzoo fit")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     shape = parser.add_argument_group("shape, in place of a budget")
@@ -208,7 +218,8 @@ def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: b
     print(f"whole layer: {sizes[0]:,} -> {sizes[1]:,} parameters, {sizes[0] / sizes[1]:,.1f}x fewer")
     for kind, (old, new) in times.items():
         print(f"{kind}, 16 sequences of 8 steps: {old:.2f} -> {new:.2f} ms, {old / new:.2f} times the speed")
-    print(f"saved: htzoo.from_pretrained({str(output)!r})", flush=True)
+    order = "(batch, time, features)" if after.batch_first else "(time, batch, features)"
+    print(f"saved: htzoo.from_pretrained({str(output)!r}), whose recurrent layer takes {order}", flush=True)
 
 
 def _fine_tune(config: str, words: Sequence[str], formats: dict[str, Format | None], output: Path) -> None:

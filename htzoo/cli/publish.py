@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,7 +41,8 @@ def run(words: Sequence[str]) -> None:
     source = Path(given.checkpoint)
     with TemporaryDirectory() as made:
         if given.output is not None:
-            print(f"{_save(source, given.output, None)}: {_sizes(given.output)}")
+            saved = _save(source, given.output, None)
+            print(f"{saved}: {_sizes({path.name: path for path in saved.iterdir()})}")
             return
         folder = source if source.is_dir() else _save(source, Path(made), given.repo)
         _publish(folder, given.repo, given.private, given.revision, given.dry_run)
@@ -71,17 +72,20 @@ def _publish(folder: Path, repo: str, private: bool | None, revision: str | None
     with explaining(repo):
         hf_hub_url(repo, CARD_NAME)  # looks at the name, and asks nobody
     at = f" on branch {revision}" if revision else ""
+    files = contents(folder, repo)
     if dry_run:
-        card = contents(folder, repo)[CARD_NAME]
-        print(card.decode() if isinstance(card, bytes) else card.read_text(encoding="utf-8"))
-        print(f"would publish {_sizes(folder)} as {repo}{at}; nothing was sent")
+        if CARD_NAME in files:
+            print(_bytes(files[CARD_NAME]).decode())
+        print(f"would publish {_sizes(files)} as {repo}{at}; nothing was sent")
         return
     commit = upload_folder(folder, repo, private=private, revision=revision)
-    print(f"{repo}{at}: {_sizes(folder)}")
+    print(f"{repo}{at}: {_sizes(files)}")
     print(f"{commit.commit_url}\nhtzoo.from_pretrained({repo!r})")
 
 
-def _sizes(folder: Path) -> str:
-    return ", ".join(
-        f"{path.name} ({path.stat().st_size:,} bytes)" for path in sorted(folder.iterdir()) if path.is_file()
-    )
+def _sizes(files: Mapping[str, Path | bytes]) -> str:
+    return ", ".join(f"{name} ({len(_bytes(files[name])):,} bytes)" for name in sorted(files))
+
+
+def _bytes(content: Path | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,8 @@ from htzoo.nn import Weight, compress
 from htzoo.nn.recurrent import Recurrent
 
 STATE_DICTS = (".pt", ".pth", ".bin", ".safetensors")
+_FIRST = "weight_ih_l0"
+_PARAMETER = re.compile(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?")
 _CELLS = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}  # by gates
 
 
@@ -42,12 +46,17 @@ class WeightReport:
     after: int
 
 
-def read_layer(path: Path, prefix: str | None = None) -> nn.RNNBase:
-    """A layer of :mod:`torch.nn` from its state dict, alone or inside that of a larger model.
+def read_layer(
+    path: Path, prefix: str | None = None, *, batch_first: bool = False, nonlinearity: str = "tanh"
+) -> nn.RNNBase:
+    """A layer of :mod:`torch.nn`, in float32, from its state dict, alone or inside that of a larger model.
 
     Args:
-        path: a file of :func:`torch.save` (no pickled code is run) or of safetensors.
+        path: a file of :func:`torch.save` (no pickled code is run) or of safetensors; or a checkpoint in which the
+            state dict is one entry.
         prefix: what stands before the layer's names, as in ``encoder.lstm``; found where there is but one layer.
+        batch_first: whether the layer takes (batch, time, features), which a state dict does not say.
+        nonlinearity: tanh or relu, of an RNN, which a state dict does not say either.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -56,18 +65,24 @@ def read_layer(path: Path, prefix: str | None = None) -> nn.RNNBase:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no file: give a state dict, a checkpoint, or the name of a model")
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old pickles
+            state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # whatever the readers say to a file of another kind
         raise ValueError(f"{path} is no state dict: save one with torch.save(model.state_dict(), ...)") from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
     if not isinstance(state, Mapping):
         raise ValueError(f"{path} holds a {type(state).__name__}: save one with torch.save(model.state_dict(), ...)")
-    first = "weight_ih_l0"
-    found = [str(key).removesuffix(first).rstrip(".") for key in state if str(key).endswith(first)]
+    found = _layers_in(state)
+    inside = [value for value in state.values() if isinstance(value, Mapping) and _layers_in(value)]
+    if not found and len(inside) == 1:  # a checkpoint: its state dict is called state_dict, model, model_state_dict ...
+        (state,) = inside
+        found = _layers_in(state)
     if prefix is None:
         if not found:
-            raise ValueError(f"{path} holds no layer of torch.nn.RNN, GRU or LSTM: there is no {first} in it")
+            raise ValueError(
+                f"{path} holds no layer of torch.nn.RNN, GRU or LSTM (there is no {_FIRST} in it): give the state "
+                "dict of one, or a checkpoint of htzoo where its run has put it, RUN/checkpoints/best.ckpt"
+            )
         if len(found) > 1:
             names = ", ".join(map(repr, found))
             raise ValueError(f"{path} holds {len(found)} layers: say which with --layer, one of {names}")
@@ -76,31 +91,38 @@ def read_layer(path: Path, prefix: str | None = None) -> nn.RNNBase:
         raise ValueError(f"{path} has no layer {prefix!r}: there are {', '.join(map(repr, found)) or 'none'}")
     start = f"{prefix}." if prefix else ""
     own = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
-    own = {key: value for key, value in own.items() if key.startswith(("weight_", "bias_")) and "." not in key}
+    own = {key: value for key, value in own.items() if _PARAMETER.fullmatch(key)}
     for key, value in own.items():
         if not isinstance(value, Tensor) or not bool(torch.isfinite(value).all()):
             raise ValueError(f"{path}: {key} is no tensor of finite numbers: give a layer whose training went well")
     try:
-        return _layer(path, own)
+        return _layer(path, own, batch_first, nonlinearity)
     except (KeyError, RuntimeError) as error:  # a weight that is missing, or of another shape
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: layer {prefix!r} is no whole RNN, GRU or LSTM ({reason})") from error
 
 
-def _layer(path: Path, state: dict[str, Tensor]) -> nn.RNNBase:
+def _layers_in(state: Mapping[Any, Any]) -> list[str]:
+    """What stands before the names of every layer in a state dict."""
+    return [str(key).removesuffix(_FIRST).rstrip(".") for key in state if str(key).endswith(_FIRST)]
+
+
+def _layer(path: Path, state: dict[str, Tensor], batch_first: bool, nonlinearity: str) -> nn.RNNBase:
     rows, hidden = state["weight_hh_l0"].shape
     cell = _CELLS.get(rows // hidden if rows % hidden == 0 else 0)
     if cell is None or any(key.startswith("weight_hr") for key in state):
         raise ValueError(f"{path}: a weight_hh_l0 of {rows} x {hidden} is no RNN, GRU or LSTM without projection")
     layers = 1 + max(int(key.removesuffix("_reverse").rpartition("_l")[2]) for key in state)
+    chosen = {"nonlinearity": nonlinearity} if cell is nn.RNN else {}
     layer: nn.RNNBase = cell(
         state["weight_ih_l0"].shape[1],
         hidden,
         layers,
         bias="bias_ih_l0" in state,
         bidirectional="weight_ih_l0_reverse" in state,
-        batch_first=True,
+        batch_first=batch_first,
         dtype=torch.float32,
+        **chosen,
     )
     layer.load_state_dict(state)
     layer.eval()
@@ -159,14 +181,15 @@ def milliseconds(
     """Median time of each of some layers that run in turns, so that a busy machine slows all alike.
 
     Args:
-        layers: of one input size; each takes (batch, frames, input_size).
+        layers: of one input size.
         training: whether to time forward and backward, and not forward alone.
         batch: sequences at once.
         frames: steps of a sequence.
         repeats: rounds; the first two, in which the order of the products is found, do not count.
     """
     first = next(layers[0].parameters())
-    x = torch.randn(batch, frames, int(layers[0].input_size), dtype=first.dtype)  # type: ignore[arg-type]
+    shape = (batch, frames) if layers[0].batch_first else (frames, batch)
+    x = torch.randn(*shape, int(layers[0].input_size), dtype=first.dtype)  # type: ignore[arg-type]
     times: list[list[float]] = [[] for _ in layers]
     for _ in range(repeats):
         for layer, own in zip(layers, times, strict=True):

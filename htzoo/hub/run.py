@@ -55,6 +55,11 @@ class Run:
     pictures: dict[str, Path] = field(default_factory=dict)
 
 
+def is_of_run(checkpoint: Path) -> bool:
+    """Whether a checkpoint lies where a run of htzoo puts it."""
+    return any(checkpoint.resolve().parent.parent.glob("*.yaml"))
+
+
 def read_run(checkpoint: Path) -> Run:
     """Read a checkpoint in the folder of its run.
 

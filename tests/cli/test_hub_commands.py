@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,16 @@ def test_publish_dry_run(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -
     assert printed.splitlines()[-1].endswith("as someone/digits; nothing was sent")
     assert main(["publish", str(checkpoint), "--repo", "some one/digits", "--dry-run"]) == 1
     assert "'some one/digits' is no name of a repository: write ORG/NAME" in capsys.readouterr().err
+
+
+def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what would be sent: no file of another kind, and no card where there is none."""
+    folder = shutil.copytree(published, tmp_path / "folder")
+    (folder / "README.md").unlink()
+    (folder / "notes.txt").write_text("mine")
+    assert main(["publish", str(folder), "--repo", "someone/digits", "--dry-run"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("would publish config.json (") and "model.safetensors (" in line and "notes.txt" not in line
 
 
 @pytest.mark.parametrize(
@@ -220,15 +231,31 @@ def from_pretrained_of(checkpoint: Path) -> torch.nn.Module:
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
 def test_compress_a_state_dict(cell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
-    layer = getattr(torch.nn, cell)(24, 16, 2, batch_first=True, bidirectional=True)
-    torch.save({"encoder.rnn." + key: value for key, value in layer.state_dict().items()}, tmp_path / "model.pt")
-    words = ["compress", str(tmp_path / "model.pt"), "-o", str(tmp_path / "small"), "--to", "tt"]
-    assert main([*words, "--in-modes", "4,6", "--out-modes", "4,4", "--rank", "16" if cell == "RNN" else "24"]) == 0
-    printed = capsys.readouterr().out
-    assert "weight_ih_l0  " in printed and "whole layer: " in printed and "times the speed" in printed
-    small = htzoo.from_pretrained(tmp_path / "small")
     x = torch.randn(2, 5, 24)
-    torch.testing.assert_close(small(x)[0], layer(x)[0], atol=1e-5, rtol=1e-4)  # the ranks suffice: equal outputs
+    for batch_first in (False, True):  # which a state dict does not say, and neither whether it is ReLU
+        unsaid = {"nonlinearity": "relu"} if cell == "RNN" and batch_first else {}
+        layer = getattr(torch.nn, cell)(24, 16, 2, batch_first=batch_first, bidirectional=True, **unsaid)
+        torch.save({"encoder.rnn." + key: value for key, value in layer.state_dict().items()}, tmp_path / "model.pt")
+        small = tmp_path / f"small_{batch_first}"
+        words = ["compress", str(tmp_path / "model.pt"), "-o", str(small), "--to", "tt", "--in-modes", "4,6"]
+        words += ["--batch-first"] * batch_first + [f"--{key}={value}" for key, value in unsaid.items()]
+        assert main([*words, "--out-modes", "4,4", "--rank", "16" if cell == "RNN" else "24"]) == 0
+        printed = capsys.readouterr().out
+        assert "weight_ih_l0  " in printed and "whole layer: " in printed and "times the speed" in printed
+        assert f"takes ({'batch, time' if batch_first else 'time, batch'}, features)" in printed
+        torch.testing.assert_close(
+            htzoo.from_pretrained(small)(x)[0], layer(x)[0], atol=1e-5, rtol=1e-4
+        )  # the ranks suffice: equal outputs
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_compress_a_layer_of_any_checkpoint(key: str, tmp_path: Path) -> None:
+    state = {f"encoder.{name}": value for name, value in torch.nn.LSTM(24, 16).state_dict().items()}
+    content = {"epoch": 3, key: {**state, "weight_norm_scale": torch.ones(1)}, "optimizer": {"lr": 0.1}}
+    torch.save(content, tmp_path / "last.ckpt")
+    words = ["compress", str(tmp_path / "last.ckpt"), "--to", "tt", "--budget", "2x", "-o", str(tmp_path / "small")]
+    assert main(words) == 0
+    assert htzoo.from_pretrained(tmp_path / "small").input_size == 24
 
 
 def test_compress_within_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
