@@ -49,7 +49,7 @@ PAGE = ROOT / "docs" / "compression.md"
 METHODS = {"HT": "ht", "TT": "tt", "TR": "tr", "BT": "bt", "KCP": "kcp", "CP": "cp", "Tucker": "tucker", "FDHT": "ht"}
 BUDGETS = (15, 50, 150)  # times fewer parameters, of each weight
 INPUTS, HIDDEN, GATES = 768, 256, 4  # of both sources
-CLIPS, FRAMES = 64, 16  # of the timing: a batch of either source
+CLIPS, FRAMES, REPEATS = 64, 16, 15  # of the timing: a batch of either source
 # The data set of each source, and what its runs were told beside the configuration and the hidden size.
 SOURCES: dict[str, tuple[str, dict[str, str]]] = {"digits_lstm": ("digits", {"split": "clip"}), "fir_lstm": ("fir", {})}
 
@@ -149,7 +149,7 @@ def time_all() -> None:
         for budget in BUDGETS:
             small = LSTM(INPUTS, HIDDEN, batch_first=True, **formats(method, budget))
             found = {
-                kind: milliseconds([dense, small], training=kind == "step", batch=CLIPS, frames=FRAMES)
+                kind: milliseconds([dense, small], training=kind == "step", batch=CLIPS, frames=FRAMES, repeats=REPEATS)
                 for kind in ("forward", "step")
             }
             times.append({"method": method, "budget": budget, **found})

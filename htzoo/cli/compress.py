@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htzoo.cli.arguments import Parser, add_hub_options, hub_options
+from htzoo.report.sheet import SHORT
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,15 +41,7 @@ examples:
   htzoo compress lstm.pt --to tt --in-modes 8,8,8 --out-modes 4,8,8 --rank 6 -o small
 """
 
-FORMATS = {
-    "ht": "HierarchicalTucker",
-    "tt": "TensorTrain",
-    "tr": "TensorRing",
-    "bt": "BlockTerm",
-    "kcp": "KroneckerCP",
-    "cp": "CP",
-    "tucker": "Tucker",
-}
+FORMATS = {short.lower(): name for name, short in SHORT.items()}
 SHAPE = ("in_modes", "out_modes", "rank", "leaf_rank", "inner_rank", "blocks", "terms")
 
 

@@ -134,21 +134,7 @@ def _body(
     yield ""
     yield _what(config)
     yield ""
-    yield "## Use it"
-    yield ""
-    yield "```python"
-    yield "import htzoo"
-    yield ""
-    if config.kind == "VideoClassifier":
-        yield f'model = htzoo.from_pretrained("{load_as}")'
-        yield 'model.classify("clip.mp4", top=5)  # [(label, probability), ...]'
-    else:
-        yield f'layer = htzoo.from_pretrained("{load_as}")'
-        yield f"output, state = layer(x)  # takes the place of torch.nn.{config.kind}"
-    yield "```"
-    if config.kind == "VideoClassifier":
-        yield ""
-        yield f"or `htzoo classify {load_as} clip.mp4`. Labels: " + ", ".join(config.arguments["classes"][:200]) + "."
+    yield from _use(config, load_as)
     yield ""
     yield "## Parameters"
     yield ""
@@ -163,17 +149,7 @@ def _body(
         yield ""
         yield from class_table(training.summary)
     yield ""
-    yield "## Licence and citation"
-    yield ""
-    yield _licence_words(training)
-    papers = [_PAPERS[name] for name in _formats(config) if name in _PAPERS]
-    if config.arguments.get("joint_format") is not None:
-        papers.append(_JOINT)
-    if papers:
-        yield ""
-        yield "If you use it, cite the data set and the paper of the format:"
-        yield ""
-        yield from (f"- {paper}." for paper in papers)
+    yield from _citation(config, training)
 
 
 def _what(config: ModelConfig) -> str:
@@ -202,6 +178,24 @@ def _frames(sampling: FrameSampler) -> str:
     return f"{sampling.frames} {how} frames of a clip{views}"
 
 
+def _use(config: ModelConfig, load_as: str) -> Iterator[str]:
+    yield "## Use it"
+    yield ""
+    yield "```python"
+    yield "import htzoo"
+    yield ""
+    if config.kind == "VideoClassifier":
+        yield f'model = htzoo.from_pretrained("{load_as}")'
+        yield 'model.classify("clip.mp4", top=5)  # [(label, probability), ...]'
+        yield "```"
+        yield ""
+        yield f"or `htzoo classify {load_as} clip.mp4`. Labels: " + ", ".join(config.arguments["classes"][:200]) + "."
+    else:
+        yield f'layer = htzoo.from_pretrained("{load_as}")'
+        yield f"output, state = layer(x)  # takes the place of torch.nn.{config.kind}"
+        yield "```"
+
+
 def _training(config: ModelConfig, training: Training | None) -> Iterator[str]:
     yield "## Results and training"
     yield ""
@@ -228,7 +222,18 @@ def _training(config: ModelConfig, training: Training | None) -> Iterator[str]:
     yield "```"
 
 
-def _licence_words(training: Training | None) -> str:
+def _citation(config: ModelConfig, training: Training | None) -> Iterator[str]:
+    yield "## Licence and citation"
+    yield ""
     if training is None or not training.licence:
-        return "Apache-2.0, as htzoo."
-    return f"The data set's licence is {training.licence}, and so is that of the weights. The code is Apache-2.0."
+        yield "Apache-2.0, as htzoo."
+    else:
+        yield f"The data set's licence is {training.licence}, and so is that of the weights. The code is Apache-2.0."
+    papers = [_PAPERS[name] for name in _formats(config) if name in _PAPERS]
+    if config.arguments.get("joint_format") is not None:
+        papers.append(_JOINT)
+    if papers:
+        yield ""
+        yield "If you use it, cite the data set and the paper of the format:"
+        yield ""
+        yield from (f"- {paper}." for paper in papers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -211,7 +212,7 @@ def _draw_parameters(axes: Axes, design: Mapping[str, Any]) -> None:
             y = row if ours[part] == dense[part] else row + offset
             axes.barh(y, counts[part], height=0.36, color=color)
             axes.text(counts[part] * 1.25, y, f"{counts[part]:,}", va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(parts)), [PARTS[part] for part in reversed(parts)])
+    axes.set_yticks(range(len(parts)), [fill(PARTS[part], 20) for part in reversed(parts)])
     axes.set_xscale("log")
     axes.set_xlim(1, most * 60)
     axes.set_xticks([])
