@@ -19,7 +19,7 @@ from htzoo.data.loader import ClipLoader, usual_workers
 from htzoo.data.reading import Frames
 from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
 from htzoo.data.source import ClipLabel, Source
-from htzoo.data.splits import Folds, Part, Split, split_clips
+from htzoo.data.splits import Folds, Part, Split, check_numbers, split_clips
 
 
 class VideoDataModule(LightningDataModule):
@@ -130,6 +130,7 @@ class VideoDataModule(LightningDataModule):
         if folds is not None and self.split == "official" and folds != self.folds:
             raise ValueError(f"folds is {folds}, but the official split has {self.folds}; leave it out.")
         self.folds = folds or self.folds
+        check_numbers(self.split, fold, self.folds, validation)
         self.validation = validation
         self.flip = flip
         self.num_classes = len(self.classes)

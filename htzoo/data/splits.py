@@ -39,6 +39,18 @@ class Folds:
 PAPERS_SEED = 11111986
 
 
+def check_numbers(split: Split, fold: int, folds: int, validation: float) -> None:
+    """Check what needs no clips; the arguments are those of `split_clips`.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+    if not 1 <= fold <= folds:
+        raise ValueError(f"fold is {fold}, but split {split} has folds 1 to {folds}.")
+    if not 0 < validation < 1:
+        raise ValueError(f"validation is {validation}; give the share of the training clips, between 0 and 1.")
+
+
 def split_clips(
     clips: Sequence[Clip], split: Split, fold: int, folds: int, validation: float, official: Official
 ) -> list[Part | None]:
@@ -68,10 +80,7 @@ def split_clips(
     Raises:
         ValueError: A number is out of its range, or there are too few groups or clips.
     """
-    if not 1 <= fold <= folds:
-        raise ValueError(f"fold is {fold}, but split {split} has folds 1 to {folds}.")
-    if not 0 < validation < 1:
-        raise ValueError(f"validation is {validation}; give the share of the training clips, between 0 and 1.")
+    check_numbers(split, fold, folds, validation)
     parts: list[Part | None]
     if split == "official":
         parts = list(official(fold))

@@ -107,3 +107,8 @@ def test_wrong_numbers_are_named() -> None:
     with pytest.raises(ValueError, match="split is 'official'; choose one of group, clip"):
         Folds().of("official")
     assert Folds(official=3).of("official") == 3
+
+
+def test_a_wrong_fold_is_named_before_clips_are_made(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fold is 2, but split official has folds 1 to 1"):
+        MovingDigits(str(tmp_path), fold=2)
