@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from htzoo.data import Clip
+from htzoo.data import Clip, MovingDigits
 from htzoo.data.splits import Folds, Part, split_clips
 
 
