@@ -60,6 +60,12 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(params=["factored", "step by step"])
+def _solver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "step by step":
+        monkeypatch.setattr("htzoo.formats.decompose.least_squares._LARGEST", 0)
+
+
 def sizes(chosen: TensorTrain | HierarchicalTucker, gates: int = 1) -> tuple[int, int, int]:
     return math.prod(chosen.in_modes), math.prod(chosen.out_modes), gates
 
@@ -154,6 +160,7 @@ def test_least_squares_recovers_any_network(name: str) -> None:
     assert torch.allclose(to_dense(network, cores), matrix, atol=1e-9 * matrix.norm().item())
 
 
+@pytest.mark.usefixtures("_solver")
 @pytest.mark.parametrize("name", [*LOOPS, "Tucker", "TT", "HT"])
 @pytest.mark.parametrize("rank_of_data", ["in the format", "full"])
 def test_least_squares_never_grow_the_error(name: str, rank_of_data: str) -> None:
@@ -167,6 +174,7 @@ def test_least_squares_never_grow_the_error(name: str, rank_of_data: str) -> Non
     assert errors[-1] == pytest.approx(((to_dense(network, cores) - matrix).norm() / matrix.norm()).item(), abs=1e-13)
 
 
+@pytest.mark.usefixtures("_solver")
 @pytest.mark.parametrize("name", LOOPS)
 def test_every_update_solves_the_dense_least_squares_problem(name: str) -> None:
     """The last core of a sweep is the best for the others: the gradient with respect to it is zero."""

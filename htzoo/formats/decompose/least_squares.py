@@ -15,6 +15,8 @@ from htzoo.formats.network import Network
 
 _RIDGE = 1e-12  # of the largest eigenvalue of the normal equations
 _EXACT = 1e-14  # relative error below which only rounding is left
+_LARGEST = 1 << 21  # numbers of the normal equations that are built and factored
+_STEPS, _CLOSE = 50, 1e-8  # of conjugate gradients where they are not; and where to stop, of what is left
 
 
 class _Labelled(NamedTuple):
@@ -70,7 +72,7 @@ def _sweep(
         group: positions of the cores to update.
         data: the matrix contracted with all cores outside ``group``; those of them that have no modes, which would
             only make it larger, stand beside it.
-        outside: all cores outside ``group`` contracted with their twins, one tensor a joined part.
+        outside: all cores outside ``group`` contracted with their twins, one tensor a joined part, unless too large.
     """
     if len(group) == 1:
         core = network.cores[group[0]]
@@ -83,7 +85,7 @@ def _sweep(
         wanted = {edge for k in kept for edge in network.cores[k].edges}
         ones = [_Labelled(cores[k], network.cores[k].edges) for k in used]
         twins = [_Labelled(one.tensor, tuple(_twin(network, edge) for edge in one.edges)) for one in ones]
-        parts = [_contract(part, wanted) for part in _joined([*outside, *ones, *twins])]
+        parts = [one for part in _joined([*outside, *ones, *twins]) for one in _merged(part, wanted)]
         beside = [*data[1:], *(one for one in ones if not _has_modes(network, one))]
         later = wanted.union(*(one.edges for one in beside))
         whole = _contract([data[0], *(one for one in ones if _has_modes(network, one))], later)
@@ -106,6 +108,13 @@ def _contract(operands: Sequence[_Labelled], wanted: Collection[str]) -> _Labell
     return _Labelled(merge([one.tensor for one in operands], [one.edges for one in operands], kept), kept)
 
 
+def _merged(part: list[_Labelled], wanted: Collection[str]) -> list[_Labelled]:
+    """A joined part as one tensor, if that is not too large."""
+    sizes = {edge: size for one in part for edge, size in zip(one.edges, one.tensor.shape)}
+    numbers = math.prod(size for edge, size in sizes.items() if edge.rstrip("'") in wanted)
+    return [_contract(part, wanted)] if numbers <= _LARGEST else part
+
+
 def _joined(operands: Iterable[_Labelled]) -> list[list[_Labelled]]:
     """Sort the operands into parts that share no edge, an edge and its twin being the same."""
     parts: list[tuple[set[str], list[_Labelled]]] = []
@@ -119,11 +128,13 @@ def _joined(operands: Iterable[_Labelled]) -> list[list[_Labelled]]:
 
 
 def _solve(core: Tensor, edges: Edges, target: Tensor, outside: Sequence[_Labelled]) -> Tensor:
-    """The core that solves ``G core = target``, G being the Kronecker product of ``outside``.
+    """The core that solves ``G core = target``, G being what ``outside`` contracts to.
 
     A small ridge pulls it towards ``core``, not towards zero: directions that G does not see stay as they are, the
     error cannot grow, and a solution stays where it is.
     """
+    if len(_joined(outside)) < len(outside):
+        return _solve_step_by_step(core, edges, target, outside)
     if len(outside) == 1:
         (part,) = outside
         matrices = _matrices(part, edges)
@@ -135,8 +146,34 @@ def _solve(core: Tensor, edges: Edges, target: Tensor, outside: Sequence[_Labell
     return _solve_in_eigenvectors(core, edges, target, outside)
 
 
+def _solve_step_by_step(core: Tensor, edges: Edges, target: Tensor, outside: Sequence[_Labelled]) -> Tensor:
+    """:func:`_solve` where G is too large to be built: steps of conjugate gradients, none of which adds to the error.
+
+    So it is with the core of a block term: blocks x rank^d numbers, and G their square.
+    """
+    known = {edge for one in outside for edge in one.edges}
+    after = tuple(f"{edge}'" if f"{edge}'" in known else edge for edge in edges)
+
+    def times(x: Tensor) -> Tensor:
+        return merge([x, *(one.tensor for one in outside)], [edges, *(one.edges for one in outside)], after)
+
+    left = target - times(core)
+    direction, square = left, left.square().sum()
+    enough = _CLOSE**2 * square
+    for _ in range(_STEPS):
+        product = times(direction)
+        curvature = (direction * product).sum()
+        if square <= enough or curvature <= 0:
+            break
+        core = core + square / curvature * direction
+        left = left - square / curvature * product
+        before, square = square, left.square().sum()
+        direction = left + square / before * direction
+    return core
+
+
 def _solve_in_eigenvectors(core: Tensor, edges: Edges, target: Tensor, outside: Sequence[_Labelled]) -> Tensor:
-    """:func:`_solve` for any number of factors: the eigenvectors of G are those of its factors."""
+    """:func:`_solve` for any number of parts: the eigenvectors of G, their Kronecker product, are made of theirs."""
     values = torch.ones_like(core)
     bases = []
     for part in outside:
