@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 import statistics
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from run import MEASURED, STUDIES, TRIALS, Study
 
 from htzoo.nn import GRU, LSTM
 
+sys.path.append(str(Path(__file__).parents[1]))  # what the scripts beside this folder share
+from marks import fill
+
 DOCS = MEASURED.parents[2] / "docs"
+PAGE = DOCS / "study.md"
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,9 @@ def read_rows(study: Study, split: str) -> list[Row]:
 
 
 def _features(study: Study) -> int:
-    """Features of a step, from the modes of TT."""
-    return math.prod(study.rivals[2].formats["input_format"].in_modes)  # type: ignore[attr-defined]
+    """Features of a step, from the modes of the first rival in a format."""
+    formats = next(rival.formats for rival in study.rivals if "input_format" in rival.formats)
+    return math.prod(formats["input_format"].in_modes)  # type: ignore[attr-defined]
 
 
 def table(rows: list[Row]) -> str:
@@ -132,19 +136,42 @@ def draw(title: str, rows: list[Row], path: Path) -> None:
         ("parameters of the recurrent layer", lambda row: row.recurrent),
         ("processor seconds of a training", lambda row: row.seconds),
     )
+    colours = (*plt.cm.tab10.colors, "black", "gold")
     for axis, (label, value) in zip(axes, panels, strict=True):
-        for row, marker, colour in zip(rows, cycle("osDv^<>pPX*h"), cycle(plt.cm.tab10.colors), strict=False):
-            axis.errorbar(value(row), row.mean, row.seed_spread, fmt=marker, color=colour, capsize=3, label=row.rival)
+        for row, marker, colour in zip(rows, "osDv^<>pPX*h", colours, strict=False):
+            axis.errorbar(value(row), row.mean, row.seed_spread, fmt=marker, color=colour, label=row.rival, lw=1)
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
     for axis in axes[:2]:
         axis.set_xscale("log")
-        axis.xaxis.set_minor_formatter(NullFormatter())  # labels between the powers of ten would overlap
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("test accuracy")
     axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def nested(study: Study, rows: list[Row]) -> str:
+    """The tests of a head whose format, too, is chosen for every fold by validation, beside the dense LSTM."""
+    best: dict[str, dict[str, float]] = defaultdict(dict)
+    with TRIALS.open(newline="") as file:
+        for line in csv.DictReader(file):
+            found = best[line["name"]]
+            found[line["fold"]] = max(found.get(line["fold"], 0.0), float(line["accuracy"]))
+    names = {rival.name: study.name(rival) for rival in study.rivals}
+    dense, *others = rows
+    chosen = {fold: max(others, key=lambda row: best[names[row.rival]][fold]) for fold in sorted(dense.accuracies)}
+    accuracies = {fold: row.accuracies[fold] for fold, row in chosen.items()}
+    head = Row("chosen", accuracies, 0, 0, 0.0)
+    gaps = [ours - theirs for ours, theirs in zip(head.folds, dense.folds, strict=True)]
+    return (
+        f"Chosen for the folds by validation: {', '.join(row.rival for row in chosen.values())}. Their tests: "
+        f"{head.mean:.4f} ± {head.seed_spread:.3f}, the dense LSTM's {dense.mean:.4f} ± {dense.seed_spread:.3f}; "
+        f"difference {statistics.mean(gaps):+.4f} ± {statistics.stdev(gaps) / len(gaps) ** 0.5:.4f}."
+    )
 
 
 def total_minutes() -> float:
@@ -158,18 +185,15 @@ def total_minutes() -> float:
 
 def main() -> None:
     """Rewrite the page's tables and the pictures."""
-    page = DOCS / "study.md"
-    text = page.read_text()
-    parts = {"minutes": f"{total_minutes():.0f} minutes"}
+    close = STUDIES["fight_close"]
+    fill(PAGE, "nested", nested(close, read_rows(close, "group")))
+    fill(PAGE, "minutes", f"All trainings that are written down took {total_minutes():.0f} minutes of processor time.")
     for name, study in STUDIES.items():
         for split in study.folds:
             rows = read_rows(study, split)
             if rows:
-                parts[f"{name} {split}"] = f"\n{table(rows)}\n"
+                fill(PAGE, f"{name} {split}", table(rows))
                 draw(f"{study.dataset}, split: {split}", rows, DOCS / f"study_{name}_{split}.png")
-    for key, value in parts.items():
-        text = re.sub(f"(<!-- {key} -->).*?(<!-- end -->)", lambda m, v=value: m[1] + v + m[2], text, flags=re.DOTALL)
-    page.write_text(text)
 
 
 if __name__ == "__main__":

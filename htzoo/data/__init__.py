@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from htzoo.data.hmdb51 import HMDB51
     from htzoo.data.hollywood2 import Hollywood2
     from htzoo.data.making import make_moving_digits
-    from htzoo.data.moving_digits import MovingDigits
+    from htzoo.data.moving_digits import MovingDigits, MovingDigitsHard
     from htzoo.data.reading import count_frames, read_frames
     from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, TrainSampler, ordered, uniform_indices
     from htzoo.data.shifting import shift_on_torus
@@ -40,6 +40,7 @@ _HOME = {
     "HMDB51": "hmdb51",
     "Hollywood2": "hollywood2",
     "MovingDigits": "moving_digits",
+    "MovingDigitsHard": "moving_digits",
     "SpokenDigits": "spoken_digits",
     "SurveillanceFight": "fight",
     "TrainSampler": "sampling",
@@ -74,6 +75,7 @@ __all__ = [
     "FrameSampler",
     "Hollywood2",
     "MovingDigits",
+    "MovingDigitsHard",
     "SpokenDigits",
     "SurveillanceFight",
     "TrainSampler",

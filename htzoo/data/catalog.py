@@ -19,6 +19,7 @@ DATASETS = {
     "fir": ("fir", "FIRAction"),
     "digits": ("spoken_digits", "SpokenDigits"),
     "moving_digits": ("moving_digits", "MovingDigits"),
+    "moving_digits_hard": ("moving_digits", "MovingDigitsHard"),
     "folder": ("video_folder", "VideoFolder"),
 }
 

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from htzoo.data.writing import write_video
 from htzoo.files import replacing
 
 GROUPS, CLIPS, FRAMES, FPS, HEIGHT, WIDTH = 25, 4, 24, 24, 120, 160
+RED, GREY = np.array((255.0, 40.0, 40.0)), np.array((200.0, 200.0, 200.0))  # the digit that counts, the other one
 RECIPE = 1  # raise it whenever the same seed would give other clips
 
 
@@ -29,6 +31,7 @@ class _Task:
     motion: int
     group: int
     clip: int
+    hard: bool
 
     @property
     def path(self) -> str:
@@ -38,7 +41,9 @@ class _Task:
         return f"{label}/{folder}/{folder}_{self.clip + 1:02d}.mp4"
 
 
-def make_moving_digits(folder: str | os.PathLike[str], seed: int = 0, groups: int = GROUPS, clips: int = CLIPS) -> None:
+def make_moving_digits(
+    folder: str | os.PathLike[str], seed: int = 0, groups: int = GROUPS, clips: int = CLIPS, hard: bool = False
+) -> None:
     """Make the data set in `folder`, or finish it: clips that are there already are kept.
 
     `index.csv` is written last, so where it is, the set is whole. A clip depends only on the seed and on its own
@@ -49,20 +54,22 @@ def make_moving_digits(folder: str | os.PathLike[str], seed: int = 0, groups: in
         seed: Every clip follows from it.
         groups: Groups a class; the digits of one group are in no other.
         clips: Clips a group.
+        hard: The same digits on the same paths, but red, and behind them a grey digit and a photograph, which move in
+            ways of their own and do not count.
 
     Raises:
         DataError: `folder` cannot be written, or holds a set of another seed, size or recipe.
         VideoError: A clip cannot be written.
     """
     root = Path(folder)
-    recipe = {"recipe": RECIPE, "seed": seed, "groups": groups, "clips": clips}
+    recipe = {"recipe": RECIPE, "seed": seed, "groups": groups, "clips": clips} | ({"hard": True} if hard else {})
     try:
         root.mkdir(parents=True, exist_ok=True)
         _check_recipe(root, recipe)
         if _is_indexed(root):
             return
         tasks = [
-            _Task(seed, motion, group, clip)
+            _Task(seed, motion, group, clip, hard)
             for motion in range(len(MOTIONS))
             for group in range(groups)
             for clip in range(clips)
@@ -117,8 +124,29 @@ def _make_clip(root: Path, task: _Task, digits: npt.NDArray[np.float64]) -> None
     colour = rng.uniform(90, 255, 3)
     colour[rng.integers(3)] = 255.0  # never dark
     path = draw_path(MOTIONS[task.motion], FRAMES, HEIGHT, WIDTH, rng)
+    if task.hard:
+        colour, background = RED, _draw_clutter(digits, rng)
     # Lossless: what compression adds to a frame depends on the frames before it, and would tell one how things moved.
     write_video(root / task.path, render(digit, path, HEIGHT, WIDTH, colour, background), FPS, crf=0)
+
+
+def _draw_clutter(digits: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """A grey digit before a window of a photograph, both in motions drawn for themselves: T x H x W x 3."""
+    photograph = _photographs()[rng.integers(2)]
+    top, left = rng.integers(np.subtract(photograph.shape[:2], (HEIGHT, WIDTH)))
+    window = photograph[top : top + HEIGHT, left : left + WIDTH]
+    far, near = (draw_path(motion, FRAMES, HEIGHT, WIDTH, rng) for motion in rng.choice(MOTIONS, 2))
+    moved = [np.roll(window, (round(y), round(x)), (0, 1)) for x, y in zip(far.x, far.y, strict=True)]
+    frames = render(digits[rng.integers(len(digits))], near, HEIGHT, WIDTH, GREY, np.stack(moved))
+    return frames.astype(np.float64)
+
+
+@cache
+def _photographs() -> list[npt.NDArray[np.float64]]:
+    """The two photographs of scikit-learn at half their brightness, 427 x 640 x 3."""
+    from sklearn.datasets import load_sample_images
+
+    return [image / 2 for image in load_sample_images().images]
 
 
 def _sweep(root: Path, started: float) -> None:

@@ -32,6 +32,7 @@ class MovingDigits(VideoDataModule):
     default_split = "official"
     usual_folds = Folds(group=25, official=1)
     _clips_per_group = CLIPS
+    _hard = False
 
     def __init__(self, root: str = "data", *, augment: bool = True, **settings: Any) -> None:
         """Keep the settings, those of `VideoDataModule` and one more.
@@ -56,7 +57,7 @@ class MovingDigits(VideoDataModule):
             DataError: The folder cannot be written, or holds other clips.
             VideoError: A clip cannot be written.
         """
-        make_moving_digits(self.folder, groups=GROUPS, clips=self._clips_per_group)
+        make_moving_digits(self.folder, groups=GROUPS, clips=self._clips_per_group, hard=self._hard)
 
     def list_clips(self) -> list[Clip]:
         """List the clips of the index, motion by motion: the order that the draws of published runs had."""
@@ -91,6 +92,15 @@ class MovingDigits(VideoDataModule):
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, epoch]))
         table = rng.integers((height, width), size=(len(self.clips), 2))
         return [(down, right) for down, right in table[indices].tolist()]
+
+
+class MovingDigitsHard(MovingDigits):
+    """`MovingDigits` with the digits in red, and behind them a grey digit and a photograph that move in other ways."""
+
+    dataset_name = "moving_digits_hard"
+    title = "Moving Digits, hard"
+    licence = "CC BY 4.0 (the digits), CC BY 2.0 (the photographs, by danielbuechele and vultilion)"
+    _hard = True
 
 
 def _part(group: int) -> Part:

@@ -99,7 +99,7 @@ def render(
         height: Height of the frames, H.
         width: Width of the frames, W.
         colour: RGB between 0 and 255, shape (3,), where the opacity is 1.
-        background: RGB where it is 0.
+        background: RGB where it is 0: shape (3,), or T x H x W x 3.
 
     Returns:
         uint8, T x H x W x 3.

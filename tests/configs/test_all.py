@@ -1,5 +1,7 @@
 """Every configuration: it builds, trains a step and tests one on clips of its data set's layout, and prints itself."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from htzoo.cli.training import TrainingCLI
 from htzoo.configs import config_names, load_config
 from htzoo.data import MovingDigits
 from htzoo.data.catalog import DATASETS
+from htzoo.data.making import RECIPE
 from tests.configs.layouts import make_layout
 
 # What differs from the published run: few frames, and no download.
@@ -51,8 +54,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
     root = tmp_path_factory.mktemp("layouts")
 
     def prepared(name: str) -> Path:
-        if name == "moving_digits":
+        if name.startswith("moving_digits"):
             root_of_digits: Path = request.getfixturevalue("few_root")
+            if not (root_of_digits / name).exists():  # the hard ones: of the same layout
+                shutil.copytree(root_of_digits / "moving_digits", root_of_digits / name)
+                recipe = {"recipe": RECIPE, "seed": 0, "groups": 25, "clips": 1, "hard": True}
+                (root_of_digits / name / "recipe.json").write_text(json.dumps(recipe))
             return root_of_digits
         if not (root / name).exists():
             make_layout(root, name)

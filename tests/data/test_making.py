@@ -195,6 +195,47 @@ def test_motions_go_where_their_names_say() -> None:
         draw_path("jump", 24, 120, 160, rng)
 
 
+@pytest.fixture(scope="module")
+def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven hard clips, one a motion."""
+    folder = tmp_path_factory.mktemp("hard")
+    make_moving_digits(folder, groups=1, clips=1, hard=True)
+    return folder
+
+
+def _red_centres(path: Path) -> np.ndarray:
+    """Mean place (x, y) on the torus of what is red, in pixels, of each frame; nothing else in a clip is that red."""
+    frames = read_frames(path, range(24)).astype(int)
+    red = frames[..., 0] - frames[..., 1:].max(-1) > 140
+    assert red.any((1, 2)).all()
+    x = [np.angle((np.exp(2j * np.pi * np.arange(160) / 160) * of_frame.sum(0)).sum()) for of_frame in red]
+    y = [np.angle((np.exp(2j * np.pi * np.arange(120) / 120) * of_frame.sum(1)).sum()) for of_frame in red]
+    return np.stack([np.unwrap(x) * 160, np.unwrap(y) * 120], 1) / (2 * np.pi)
+
+
+def test_the_red_digit_counts_in_hard_clips(hard: Path) -> None:
+    travelled = {m: np.ptp(_red_centres(hard / m / f"v_{m}_01" / f"v_{m}_01_01.mp4"), axis=0) for m in MOTIONS}
+    for motion, (across, along) in travelled.items():
+        assert (across > 20) == (motion in ("right", "left", "clockwise", "anticlockwise", "shake_x")), motion
+        assert (along > 20) == (motion in ("down", "up", "clockwise", "anticlockwise", "shake_y")), motion
+
+
+def test_what_is_behind_knows_no_class() -> None:
+    """Drawn after paths of different motions, photograph and grey digit come out the same."""
+    digits = making._digits_by_group(0, 25)[0]
+    drawn = []
+    for motion in MOTIONS:
+        rng = np.random.default_rng(0)
+        draw_path(motion, 24, 120, 160, rng)
+        drawn.append(making._draw_clutter(digits, rng))
+    assert all(np.array_equal(clutter, drawn[0]) for clutter in drawn)
+
+
+def test_easy_and_hard_do_not_mix(hard: Path) -> None:
+    with pytest.raises(DataError, match="delete that folder or choose another root"):
+        make_moving_digits(hard, groups=1, clips=1)
+
+
 def test_rendering_is_equivariant_on_the_torus() -> None:
     path = draw_path("still", 1, 120, 160, np.random.default_rng(0))
     moved = type(path)((path.x + 150) % 160, (path.y + 7) % 120, path.side)
