@@ -41,17 +41,18 @@ def test_list(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "fir",
         "digits",
         "moving_digits",
+        "moving_digits_hard",
         "folder",
     ]
     assert rows["ucf11"]["state"] == "ready" and rows["ucf11"]["clips"] == rows["ucf11"]["published_clips"] == 1600
     assert rows["ucf11"]["bytes"] > 100_000 and 100_000 <= rows["ucf11"]["cache_bytes"] <= 110_000
     assert [rows[name]["state"] for name in ("hmdb51", "fir", "ytc")] == ["begun", "damaged index", "absent"]
-    assert [rows[name]["classes"] for name in rows] == [11, 50, 51, 12, 47, 2, 7, 10, 11, 0]
+    assert [rows[name]["classes"] for name in rows] == [11, 50, 51, 12, 47, 2, 7, 10, 11, 11, 0]
     data_list.run(["list", "--root", str(root)])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 11 and lines[1].startswith("ucf11 ") and "1,600 clips" in lines[1]
+    assert len(lines) == 12 and lines[1].startswith("ucf11 ") and "1,600 clips" in lines[1]
     data_list.run(["list", "--root", str(root / "none")])
-    assert capsys.readouterr().out.count("absent") == 10
+    assert capsys.readouterr().out.count("absent") == 11
 
 
 def test_readable_sizes() -> None:
