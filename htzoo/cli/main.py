@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         module, _ = COMMANDS[words[0]]
         import_module(f"htzoo.cli.{module}").run(words)
-    except KeyboardInterrupt:
-        return _fail("stopped", 1)
+    except KeyboardInterrupt as stop:
+        return _fail(f"stopped; go on with {stop}" if stop.args else "stopped", 1)
     except Exception as error:
         if debug:
             raise

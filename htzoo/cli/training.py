@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 import warnings
@@ -34,12 +35,12 @@ from htzoo.cli.bar import Bar  # noqa: E402
 from htzoo.cli.checkpoint import check_checkpoint, is_published, load_published, note_differences  # noqa: E402
 from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.memory import reuse_memory  # noqa: E402
-from htzoo.configs import config_names, find_config, load_config  # noqa: E402
+from htzoo.configs import find_config, load_config  # noqa: E402
 from htzoo.data.catalog import DATASETS, find_dataset  # noqa: E402
 from htzoo.report.run import RunReport  # noqa: E402
 from htzoo.tasks import MultiLabelClassification, Throughput, VideoClassification  # noqa: E402
 
-# The parser knows a class by its bare name once it is imported.
+# The parser knows a class by its bare name once it is imported: this is never read.
 NAMED_CLASSES = (*map(find_dataset, DATASETS), VideoClassification, MultiLabelClassification)
 
 FROM_DATA = ("classes", "frame_size")  # arguments of the model that are attributes of the data
@@ -66,7 +67,7 @@ class OneLineParser(LightningArgumentParser):
         """Print the message without the usage text, and exit with status 2."""
         text = shorten(str(message))
         if text.startswith("the following arguments are required"):
-            text = f"{text}: give --config NAME, such as {config_names()[0]}"
+            text = f"{text}: give --config NAME, such as moving_digits_ht, which needs no download"
         self.exit(2, f"htzoo: {text} (--help lists every option)\n")
 
 
@@ -164,11 +165,21 @@ class TrainingCLI(LightningCLI):
     def fit(self, **kwargs: Any) -> None:
         """Train, then test the epoch of the lowest validation loss."""
         self.trainer.fit(**kwargs)
-        if self.trainer.interrupted:
-            raise KeyboardInterrupt
         checkpoint = self.trainer.checkpoint_callback
         ckpt_path = (checkpoint.best_model_path or None) if isinstance(checkpoint, ModelCheckpoint) else None
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Turn Lightning's silent exit after Ctrl-C back into an interrupt that says how to go on."""
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit:
+            if not self.trainer.interrupted or not self.trainer.is_global_zero:
+                raise
+            checkpoint = self.trainer.checkpoint_callback
+            last = checkpoint.last_model_path if isinstance(checkpoint, ModelCheckpoint) else ""
+            go_on = [shlex.join(["htzoo", *self.words, "--ckpt_path", os.path.relpath(last)])] if last else []
+            raise KeyboardInterrupt(*go_on) from None
 
     def validate(self, **kwargs: Any) -> None:
         """Measure on the validation clips."""

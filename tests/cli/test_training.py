@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +36,29 @@ def run(few_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     assert result.stderr == ""  # no warnings, no advertising
     (found,) = (folder / "runs" / "moving_digits_ht").iterdir()
     return found, result.stdout
+
+
+def test_ctrl_c_says_how_to_go_on(few_root: Path, tmp_path: Path) -> None:
+    words = ["fit", "--config=moving_digits_ht", *SMALL, f"--data.root={few_root}", "--trainer.max_epochs=100000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "htzoo", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if " 2/100000 " in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (line,) = printed.splitlines()
+    assert line.startswith("htzoo: stopped; go on with htzoo fit --config=moving_digits_ht ")
+    assert (tmp_path / line.rpartition(" --ckpt_path ")[2]).name == "last.ckpt"
+    assert (tmp_path / line.rpartition(" --ckpt_path ")[2]).is_file()
 
 
 def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
