@@ -61,7 +61,7 @@ def plot_curves(metrics: Path, output: Path, title: str) -> None:
             if top3:
                 _draw(axes["accuracy"], top3, ORANGE, "validation, top 3", style=":")
             if accuracy["test"]:
-                _draw_test(axes["accuracy"], accuracy["test"][-1][1], epochs[-1])
+                _draw_test(axes["accuracy"], accuracy["test"][-1][1], best or epochs[-1])
             axes["accuracy"].set_ylabel(score.replace("_", " "))
         if "rate" in axes:
             _draw_rates(axes["rate"], rates, best)
@@ -108,11 +108,11 @@ def _draw_parts(axes: Axes, parts: dict[str, Series], best: float | None) -> Non
         axes.plot([best], [value], "o", color=ORANGE, markersize=9, markeredgecolor=INK, label=label, zorder=4)
 
 
-def _draw_test(axes: Axes, accuracy: float, last: float) -> None:
-    """Draw the test accuracy as a level with a star at the last epoch."""
+def _draw_test(axes: Axes, accuracy: float, epoch: float) -> None:
+    """Draw the test accuracy as a level with a star at the epoch that was tested."""
     axes.axhline(accuracy, color=GREEN, linewidth=1.0, linestyle="-.", zorder=1)
     label = f"test: {accuracy:.3f}"
-    axes.plot([last], [accuracy], "*", color=GREEN, markersize=15, markeredgecolor="white", label=label, zorder=5)
+    axes.plot([epoch], [accuracy], "*", color=GREEN, markersize=15, markeredgecolor="white", label=label, zorder=5)
 
 
 def _draw_rates(axes: Axes, rates: dict[str, Series], best: float | None) -> None:

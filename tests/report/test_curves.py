@@ -48,7 +48,7 @@ def test_whole_run(tmp_path, saved):
     assert legend(loss) == ["training", "validation", "best, epoch 4: 0.500"]
     assert legend(accuracy) == ["training", "validation", "best, epoch 4: 0.300", "validation, top 3", "test: 0.875"]
     star = next(line for line in accuracy.lines if line.get_marker() == "*")
-    assert (list(star.get_xdata()), list(star.get_ydata())) == ([8], [0.875])
+    assert (list(star.get_xdata()), list(star.get_ydata())) == ([4], [0.875])
     assert len(rate.lines[0].get_xdata()) == 8
 
 
