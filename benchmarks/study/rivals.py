@@ -18,11 +18,13 @@ class Rival:
         name: how the tables call it.
         cell: LSTM or GRU.
         formats: keyword arguments of :class:`htzoo.nn.LSTM`.
+        trials: settings that are tried in place of the study's.
     """
 
     name: str
     cell: Literal["LSTM", "GRU"]
     formats: dict[str, Format]
+    trials: tuple[dict[str, float], ...] = ()
 
 
 # One number says how large each is. The ranks of HT grow together, as in the published models (leaf 4, inner 5).
