@@ -134,7 +134,7 @@ class Recurrent(nn.Module):
             hidden = getattr(self, f"weight_hh_{suffix}", None)
             if hidden is not None and isinstance(hidden.format, Dense):
                 for gate in hidden.cores[0].chunk(self.cell.gates):  # in float32: QR has no half precision
-                    gate.copy_(nn.init.orthogonal_(torch.empty_like(gate, dtype=torch.float32)))
+                    gate.copy_(nn.init.orthogonal_(torch.empty(gate.shape, dtype=torch.float32, device=gate.device)))
             if self.bias:
                 for name in self._biases():
                     self.get_parameter(f"{name}_{suffix}").zero_()

@@ -174,7 +174,7 @@ def test_loading_leaves_the_random_numbers_alone(saved: Path) -> None:
 
 
 def test_loading_imports_no_compiler(saved: Path) -> None:
-    heavy = "{'torch._dynamo', 'lightning', 'timm'} & {*sys.modules}"
+    heavy = "{'torch._dynamo', 'sympy', 'lightning', 'timm'} & {*sys.modules}"
     code = f"import sys, htzoo; htzoo.from_pretrained({str(saved)!r}); print({heavy})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout == "set()\n"
