@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import torch
@@ -86,7 +88,8 @@ class VideoClassifier(nn.Module):
         self.backbone: nn.Module | None = None
         features = math.prod(self.frame_size)
         if backbone is not None:
-            from htzoo.models.backbone import Backbone  # timm takes seconds to import, and raw pixels do without it
+            with _uncollected():
+                from htzoo.models.backbone import Backbone  # timm takes seconds to import; raw pixels do without it
 
             self.backbone = Backbone(backbone, backbone_weights, backbone_frozen)
             features = self.backbone.num_features
@@ -175,6 +178,18 @@ class VideoClassifier(nn.Module):
         """Features as the recurrent layer gets them, but for dropout."""
         features = features.to(self.classifier.weight.dtype)
         return nn.functional.layer_norm(features, features.shape[-1:]) if self.feature_norm else features
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put off the garbage collector, which would walk through all that a large import makes again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _mean(output: Tensor | PackedSequence) -> Tensor:
