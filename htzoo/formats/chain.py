@@ -11,8 +11,9 @@ from torch import Tensor
 
 from htzoo.formats.matmul import add_matmul, matmul
 from htzoo.formats.merge import Edges, PairwiseOrder, contract, merge_order
+from htzoo.formats.native.library import library
 from htzoo.formats.network import Network
-from htzoo.formats.plan import CPU, GPU, Machine, Product, plan
+from htzoo.formats.plan import CPU, GPU, NATIVE, Machine, Product, plan
 
 EXPORTED_ROWS = 256  # an exported graph serves every batch size: planned for this many rows, it is right for all
 
@@ -46,7 +47,7 @@ class Link:
     saved: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chain:
     """The products of a plan, in order. Every method is differentiable.
 
@@ -59,6 +60,7 @@ class Chain:
         in_features: columns of the matrix that the chain stands for.
         out_features: its rows.
         between: how many numbers of a row lie between two products, at the widest place.
+        native: whether it is made for compiled code.
     """
 
     links: tuple[Link, ...]
@@ -69,6 +71,7 @@ class Chain:
     in_features: int
     out_features: int
     between: int
+    native: bool
 
     @property
     def num_saved(self) -> int:
@@ -183,19 +186,36 @@ class Chain:
         return (y.reshape(rows, self.in_features) if input_gradient else None), gradients[::-1]
 
 
-def chain_of(network: Network, rows: int, device: torch.device, *, input_gradient: bool) -> Chain:
+def chain_of(network: Network, rows: int, device: torch.device, dtype: torch.dtype, *, input_gradient: bool) -> Chain:
     """The chain for about ``rows`` inputs at once.
 
     Args:
         network: the weight.
         rows: how many input vectors are multiplied at once; of no account in an export.
         device: where they are multiplied.
+        dtype: in which precision.
         input_gradient: whether the gradient with respect to the input is wanted too.
     """
-    rows = EXPORTED_ROWS if torch.compiler.is_compiling() else rows
+    if torch.compiler.is_compiling():
+        return exported_chain(network, device)
     # Plans differ little between neighbouring batch sizes; powers of two keep the cache small.
     rows = 1 << max(rows - 1, 0).bit_length()
-    return _chain(network, rows, input_gradient, CPU if device.type == "cpu" else GPU)
+    return _chain(network, rows, input_gradient, machine_of(network, device, dtype))
+
+
+def exported_chain(network: Network, device: torch.device) -> Chain:
+    """The chain of PyTorch's own products that an exported graph has, for every number of rows."""
+    return _chain(network, EXPORTED_ROWS, True, CPU if device.type == "cpu" else GPU)
+
+
+def machine_of(network: Network, device: torch.device, dtype: torch.dtype) -> Machine:
+    """What the chains of a network are planned for.
+
+    Compiled code where there is some, but for a single large matrix, at which libraries are best.
+    """
+    if device.type != "cpu":
+        return GPU
+    return NATIVE if dtype == torch.float32 and len(network.cores) > 1 and library() else CPU
 
 
 @lru_cache(maxsize=1024)
@@ -218,7 +238,7 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
     shape = tuple(network.sizes[edge] for edge in layout)
     between = max((p.before * p.after * network.size(p.new) for p in planned.products[:-1]), default=0)
     sizes = (network.in_features, network.out_features, between)
-    return Chain(tuple(links), cuts, blocks, shape, planned.permutation, *sizes)
+    return Chain(tuple(links), cuts, blocks, shape, planned.permutation, *sizes, machine.is_compiled)
 
 
 def _link(network: Network, product: Product, layout: Edges) -> Link:

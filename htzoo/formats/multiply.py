@@ -11,6 +11,7 @@ from torch import Tensor
 
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.matmul import is_transformed
+from htzoo.formats.native import products as native
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU
 
@@ -26,7 +27,7 @@ def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
     Returns:
         Outputs of shape (rows, out_features). Gradients flow to ``x`` and to the cores.
     """
-    chain = chain_of(network, x.shape[0], x.device, input_gradient=x.requires_grad)
+    chain = chain_of(network, x.shape[0], x.device, x.dtype, input_gradient=x.requires_grad)
     return product(chain, chain.matrices(cores), x)
 
 
@@ -44,6 +45,8 @@ def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
 
 def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Outputs, and what :func:`backward` shall find."""
+    if native.takes(chain, x, *matrices):
+        return native.forward(chain, matrices, x)
     if torch.compiler.is_compiling():  # the number of rows, and with it that of the pieces, is not known
         return chain.apply_and_save(matrices, x)
     results = [chain.apply_and_save(matrices, part) for part in torch.split(x, rows_at_once(chain, x))]
@@ -73,6 +76,8 @@ def backward(
         input_gradient: whether the gradient of ``x`` is wanted.
         totals: gradients of the matrices for other inputs; those for these inputs are added to them, in place.
     """
+    if native.takes(chain, x, d_y, *matrices):
+        return native.backward(chain, matrices, x, d_y, saved, input_gradient=input_gradient, totals=totals)
     # Where the gradient itself will be differentiated, all is computed again, by differentiable operations.
     again = torch.is_grad_enabled()
     count = 0 if again else chain.num_saved
@@ -95,6 +100,8 @@ def backward(
 
 def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
     """The gradient of the input alone."""
+    if native.takes(chain, d_y, *matrices):
+        return native.backward_to_input(chain, matrices, d_y)
     parts = torch.split(d_y, rows_at_once(chain, d_y))
     return torch.cat([chain.apply_transposed(matrices, part) for part in parts])
 

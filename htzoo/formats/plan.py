@@ -31,30 +31,54 @@ class Machine:
 
     multiply_adds: float
     bytes_moved: float  # to and from memory
+    bytes_kept: float  # to fresh memory that is kept for the backward, and back
     bytes_cached: float  # to and from the cache of a core
     cache: float  # bytes; what lies between two products is cut into pieces of this size, which never go to memory
-    numbers_copied: float  # by a copy that reorders axes
+    numbers_copied: float  # by a copy that reorders axes, where no two stay together
+    runs_copied: float  # the same where some stay together, of up to `vector` numbers each
     kernel: float  # seconds to start one, from Python
     small_product: float  # seconds that one product inside a batched product costs beyond its arithmetic
     vector: int  # the innermost axis of a product is computed in blocks of this many numbers
+    small_matrix: float = math.inf  # numbers of a matrix that stays in the cache
+    piece: int = 0  # numbers that pass the chain together
+    is_compiled: bool = False  # whether the whole chain is one piece of compiled code
 
 
 CPU = Machine(
     multiply_adds=2.5e10,
     bytes_moved=2.0e10,
+    bytes_kept=2.0e10,
     bytes_cached=2.0e10,
     cache=2**19,
     numbers_copied=5.0e8,
+    runs_copied=0,
     kernel=1e-5,
     small_product=1e-7,
     vector=16,
 )
+NATIVE = Machine(
+    multiply_adds=3.5e10,
+    bytes_moved=2.0e10,
+    bytes_kept=4.0e9,
+    bytes_cached=5.0e10,
+    cache=math.inf,
+    numbers_copied=8.0e8,
+    runs_copied=1.3e9,
+    kernel=1e-5,
+    small_product=1e-8,
+    vector=8,
+    small_matrix=2**16,
+    piece=2**16,
+    is_compiled=True,
+)
 GPU = Machine(
     multiply_adds=2.0e13,
     bytes_moved=1.5e12,
+    bytes_kept=1.5e12,
     bytes_cached=1.5e12,
     cache=math.inf,
     numbers_copied=1.0e11,
+    runs_copied=0,
     kernel=6e-6,
     small_product=0,
     vector=32,
@@ -141,8 +165,7 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine, 
         for state, path in states.items():
             for group in groups:
                 for product, layout in _links(network, state, group):
-                    numbers = rows * network.size(state.layout)
-                    link = _seconds(network, path, product, numbers, rows, input_gradient, machine)
+                    link = _seconds(network, path, product, state.layout, rows, input_gradient, machine)
                     seconds = path.seconds + group.seconds + link.seconds
                     if seconds >= best.seconds:
                         continue
@@ -152,7 +175,7 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine, 
                         reorder = None
                         if layout != network.outputs:
                             reorder = tuple(layout.index(edge) for edge in network.outputs)
-                            seconds += 2 * _copy_seconds(rows * network.out_features, machine)
+                            seconds += 2 * _copy_seconds(network, layout, reorder, rows, machine)
                         if seconds < best.seconds:
                             best = Plan(chain, reorder, seconds)
                     elif after not in reached or seconds < reached[after].seconds:
@@ -255,8 +278,8 @@ def _links(network: Network, state: _State, group: _Group) -> Iterator[tuple[Pro
     orders: list[tuple[Edges, tuple[int, ...] | None]] = (
         [(layout, None)] if positions[-1] - positions[0] == len(positions) - 1 else []
     )
-    if positions[-1] != len(layout) - 1:
-        moved = (*kept, *positions)
+    moved = (*kept, *positions)
+    if moved != tuple(range(len(layout))):
         orders.append((tuple(layout[k] for k in moved), moved))
     for order, permutation in orders:
         first = order.index(contracted[0])
@@ -273,9 +296,16 @@ def _forward_seconds(network: Network, product: Product, rows: int, machine: Mac
     inner, outer = network.size(product.contracted), network.size(product.new)
     batch = rows * product.before
     width = product.after if product.after > 1 else outer  # innermost axis of the product
-    padded = math.ceil(width / machine.vector) * machine.vector / width
-    multiply_adds = batch * product.after * inner * outer * padded
+    padded = math.ceil(width / machine.vector) * machine.vector
+    multiply_adds = batch * product.after * inner * outer * padded / width
     read, written = (4 * batch * product.after * size for size in (inner, outer))
+    if machine.is_compiled:
+        if product.after > 1:  # the sums of few rows wait for each other
+            multiply_adds *= max(1, 5 / outer)
+        elif inner % machine.vector == 0 and 4 * padded > 5 * outer:  # sums over vectors, which are added up at last
+            multiply_adds *= outer / padded * (inner + 128) / inner
+        else:  # a matrix that is larger than the cache is read again for every so many rows
+            read += 4 * inner * outer * (batch // max(12, 4096 // inner) if inner * outer > machine.small_matrix else 0)
     seconds = multiply_adds / machine.multiply_adds + (read + written) / machine.bytes_cached
     seconds += math.ceil(written / machine.cache) * machine.kernel
     if product.after > 1:
@@ -284,19 +314,28 @@ def _forward_seconds(network: Network, product: Product, rows: int, machine: Mac
 
 
 def _seconds(
-    network: Network, path: _Path, product: Product, numbers: int, rows: int, input_gradient: bool, machine: Machine
+    network: Network, path: _Path, product: Product, layout: Edges, rows: int, input_gradient: bool, machine: Machine
 ) -> _Link:
-    """Predicted time of one more link, forward and backward, of which ``numbers`` come in."""
+    """Predicted time of one more link, forward and backward, into which axes ``layout`` come."""
     first = not path.products
+    numbers = rows * network.size(layout)
     forward = _forward_seconds(network, product, rows, machine)
     products = 2 if first and not input_gradient else 3  # forward, gradient of the matrix, gradient of what came in
     seconds = products * forward + (4 * products * numbers / machine.bytes_moved if first else 0.0)
-    if product.after > 1:
-        # Every product of the batch has a gradient of the matrix of its own, and these are added up.
-        inner, outer = network.size(product.contracted), network.size(product.new)
-        seconds += 8 * rows * product.before * inner * outer / machine.bytes_cached
-    copy = 0.0 if product.permutation is None else _copy_seconds(numbers, machine)
-    keep, again = 8 * numbers / machine.bytes_moved, path.forward + copy
+    inner, outer = network.size(product.contracted), network.size(product.new)
+    gradients = 0.0
+    if machine.is_compiled:  # the gradient of the matrix is read and written for every so many rows
+        piece = max(1, machine.piece // network.in_features) * product.before
+        most = 4096 // (inner + outer) + 64 if product.after == 1 else 8192 // ((inner + outer) * product.after) + 1
+        gradients = rows * product.before / min(piece, most)
+        seconds += 0.4 * forward if product.after > 1 else 3 * inner * outer / machine.numbers_copied
+    elif product.after > 1:  # every product of the batch has a gradient of its own, and these are added up
+        gradients = rows * product.before
+    rate = machine.bytes_cached if inner * outer <= machine.small_matrix else machine.bytes_moved
+    seconds += 8 * gradients * inner * outer / rate
+    order = product.permutation
+    copy = 0.0 if order is None else _copy_seconds(network, layout, order, rows, machine)
+    keep, again = 8 * numbers / machine.bytes_kept, path.forward + copy
     saved = not first and keep < again
     return _Link(replace(product, saved=saved), seconds + 2 * copy + (0.0 if first else min(keep, again)), forward)
 
@@ -306,6 +345,13 @@ def _least_seconds(network: Network, layout: Edges, rows: int, machine: Machine)
     return 12 * rows * (network.size(layout) + network.out_features) / machine.bytes_cached + 3 * machine.kernel
 
 
-def _copy_seconds(numbers: int, machine: Machine) -> float:
-    """A transposing copy."""
+def _copy_seconds(network: Network, layout: Edges, permutation: Sequence[int], rows: int, machine: Machine) -> float:
+    """A transposing copy of axes ``layout``."""
+    numbers = rows * network.size(layout)
+    together = 0
+    while together < len(layout) and permutation[-1 - together] == len(layout) - 1 - together:
+        together += 1
+    run = network.size(layout[len(layout) - together :])
+    if machine.runs_copied and run > 1:
+        return numbers / run * math.ceil(run / machine.vector) / machine.runs_copied + machine.kernel
     return numbers / machine.numbers_copied + machine.kernel

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
-from htzoo.formats.chain import EXPORTED_ROWS, Chain, chain_of
+from htzoo.formats.chain import Chain, chain_of, exported_chain
 from htzoo.formats.columns import columns_of
 from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
@@ -170,6 +170,7 @@ class Weight(nn.Module):
         """
         cores = self.cores
         device = cores[0].device
+        dtype = torch.get_autocast_dtype(device.type) if autocasts(device) else cores[0].dtype
         network, padding = self.network, (0, 0)
         if columns is not None:
             part = columns_of(network, *columns)
@@ -178,17 +179,16 @@ class Weight(nn.Module):
             self._plan_for_compiler()
             chain = self.compiled_chain
         else:
-            chain = chain_of(network, rows, device, input_gradient=input_gradient)
+            chain = chain_of(network, rows, device, dtype, input_gradient=input_gradient)
         if not autocasts(device):
             return Prepared(chain, tuple(chain.matrices(cores)), padding)
         with torch.autocast(device.type, enabled=False):
             matrices = chain.matrices(cores)
-        dtype = torch.get_autocast_dtype(device.type)
         return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
 
     def _plan_for_compiler(self) -> bool:
         """Search for a plan outside the graph, once for every number of rows. The result must be plain: keep it."""
-        self.compiled_chain = chain_of(self.network, EXPORTED_ROWS, self.cores[0].device, input_gradient=True)
+        self.compiled_chain = exported_chain(self.network, self.cores[0].device)
         return True
 
     # All that torch.compiler.assume_constant_result does, but for importing the compiler, which takes a second.

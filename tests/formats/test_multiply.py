@@ -29,7 +29,7 @@ def weight(chosen: Format) -> tuple[Chain, list[Tensor], list[Tensor], Tensor]:
     cores = [torch.empty(core.shape, dtype=torch.float64, requires_grad=True) for core in network.cores]
     initialize(network, cores)
     x = torch.randn(ROWS, 60, dtype=torch.float64, requires_grad=True)
-    chain = chain_of(network, ROWS, x.device, input_gradient=True)
+    chain = chain_of(network, ROWS, x.device, x.dtype, input_gradient=True)
     return chain, cores, chain.matrices(cores), x
 
 

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 import htzoo.nn
 from htzoo.formats import Dense, multiply_adds
+from htzoo.formats.chain import machine_of
 from htzoo.formats.columns import columns_of
-from htzoo.formats.plan import CPU, GPU
 from htzoo.nn import Weight
 from htzoo.report.bench.memory import peak_memory
 from htzoo.report.bench.rivals import FLOOR_RANK, GATES, HandLoop, vendor_layer
@@ -128,7 +128,7 @@ def layers(setting: Setting, device: torch.device) -> dict[str, Contestant]:
 
 def contestant(layer: nn.Module, setting: Setting) -> Contestant:
     """A layer of :mod:`htzoo.nn` with what is known of it before it runs."""
-    machine = CPU if next(layer.parameters()).device.type == "cpu" else GPU
+    parameter = next(layer.parameters())
     size = input_parameters = 0
     for name, weight in layer.named_children():
         if isinstance(weight, Weight):
@@ -142,7 +142,7 @@ def contestant(layer: nn.Module, setting: Setting) -> Contestant:
                 }
             for part, network in parts.items():
                 rows = setting.batch * (1 if part.startswith("weight_hh") else setting.frames)
-                size += multiply_adds(network, rows, machine)
+                size += multiply_adds(network, rows, machine_of(network, parameter.device, parameter.dtype))
             if not name.startswith("weight_hh"):
                 input_parameters += weight.num_parameters
     return Contestant(layer, False, input_parameters, size)

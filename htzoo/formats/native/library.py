@@ -1,0 +1,56 @@
+"""Compile ``chain.c`` with the machine's C compiler, once, and load it."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+_SOURCE = Path(__file__).with_name("chain.c")
+_FLAGS = ("-O2", "-shared", "-fPIC", "-pthread")
+_X86 = ("-mavx2", "-mfma")  # what every x86 processor that PyTorch calls so has
+_PROCESSORS = {"AVX2": _X86, "AVX512": _X86}
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled code; None where there is no C compiler, or not this kind of processor.
+
+    The compiler takes two seconds, the first time. What it made is kept in the user's cache folder
+    (``$XDG_CACHE_HOME/htzoo``), under a name that changes with the source, the flags and the compiler.
+    """
+    flags = _PROCESSORS.get(torch.backends.cpu.get_cpu_capability())
+    compiler = (
+        shlex.split(os.environ.get("CC", "")) or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
+    )
+    if flags is None or not compiler:
+        return None
+    command = [*compiler, *_FLAGS, *flags]
+    key = hashlib.sha256(_SOURCE.read_bytes() + repr(command).encode()).hexdigest()[:16]
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "htzoo"
+        built = folder / f"chain-{key}.so"
+        if not built.exists():
+            _build(command, built)
+        found = ctypes.CDLL(str(built))
+    except (OSError, RuntimeError, subprocess.SubprocessError):  # no home, a full disk, a compiler that fails
+        return None
+    found.htzoo_scratch.restype = ctypes.c_int64
+    found.htzoo_forward.restype = found.htzoo_backward.restype = None
+    return found
+
+
+def _build(command: list[str], built: Path) -> None:
+    built.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=built.parent) as folder:
+        fresh = Path(folder) / built.name
+        subprocess.run([*command, "-o", str(fresh), str(_SOURCE)], check=True, capture_output=True, timeout=120)
+        fresh.replace(built)  # whole or not at all, whoever else builds it

@@ -1,0 +1,160 @@
+"""Run a chain of products in compiled code: float32 on a CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from htzoo.formats.chain import Chain, Link
+from htzoo.formats.native.library import library
+from htzoo.formats.plan import NATIVE
+
+_SLACK, _MOST_AXES, _MOST_LINKS, _MOST_THREADS = 16, 32, 8, 64  # as in chain.c
+_FEWEST = 2**21  # multiply-adds that are worth another thread
+
+_Axes = ctypes.c_int64 * _MOST_AXES
+
+
+class _Reorder(ctypes.Structure):
+    _fields_ = [("axes", ctypes.c_int64), ("size", _Axes), ("step", _Axes)]
+
+
+class _Link(ctypes.Structure):
+    _fields_ = [*((name, ctypes.c_int64) for name in ("before", "inner", "outer", "after")), ("reorder", _Reorder)]
+
+
+class _Chain(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("links", "blocks", "in_features", "out_features")),
+        ("link", _Link * _MOST_LINKS),
+        ("last", _Reorder),
+    ]
+
+
+def takes(chain: Chain, *tensors: Tensor) -> bool:
+    """Whether the compiled code can run ``chain`` on these tensors."""
+    return (
+        chain.native
+        and not torch.compiler.is_compiling()
+        and all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
+        and not torch.is_grad_enabled()
+    )
+
+
+def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Outputs, and what came into the products that are marked so, block by block."""
+    rows = x.shape[0]
+    x = x.contiguous()
+    y = x.new_empty(rows, chain.out_features)
+    saved = [_saved(link, rows, x) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
+    _call("htzoo_forward", chain, rows, matrices, x, y, _pointers(saved))
+    return y, [tensor for tensor in saved if tensor is not None]
+
+
+def backward(
+    chain: Chain,
+    matrices: Sequence[Tensor],
+    x: Tensor,
+    d_y: Tensor,
+    saved: Sequence[Tensor],
+    *,
+    input_gradient: bool,
+    totals: list[Tensor] | None,
+) -> tuple[Tensor | None, list[Tensor]]:
+    """Gradients of the input, where wanted, and of the matrices, added to ``totals`` where these are given."""
+    x, d_y = x.contiguous(), d_y.contiguous()
+    d_x = torch.empty_like(x) if input_gradient else None
+    if totals is None:
+        totals = [torch.zeros_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]
+    found = iter(saved)
+    kept = [next(found, None) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
+    _call("htzoo_backward", chain, x.shape[0], matrices, x, d_y, _pointers(kept), d_x, _pointers(totals))
+    return d_x, totals
+
+
+def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
+    """The gradient of the input alone."""
+    d_y = d_y.contiguous()
+    d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
+    nothing = _pointers([None] * len(matrices))
+    _call("htzoo_backward", chain, d_y.shape[0], matrices, None, d_y, nothing, d_x, None)
+    return d_x
+
+
+def _call(name: str, chain: Chain, rows: int, matrices: Sequence[Tensor], *arguments: Any) -> None:
+    found = library()
+    assert found is not None
+    structure, multiply_adds, widest = _described(chain)
+    threads = max(1, min(torch.get_num_threads(), _MOST_THREADS, rows, rows * multiply_adds // _FEWEST))
+    piece = max(1, min(NATIVE.piece // widest, math.ceil(rows / threads)))
+    matrices = [matrix.contiguous() for matrix in matrices]
+    backward = name == "htzoo_backward"
+    wanted = backward and arguments[-1] is not None
+    size = found.htzoo_scratch(ctypes.byref(structure), *map(ctypes.c_int64, (piece, threads)), backward, wanted)
+    scratch = matrices[0].new_empty(size)
+    getattr(found, name)(
+        ctypes.byref(structure),
+        *map(ctypes.c_int64, (rows, piece, threads)),
+        _pointers(matrices),
+        *(_pointer(value) if isinstance(value, Tensor) else value for value in arguments),
+        _pointer(scratch),
+    )
+
+
+def _pointer(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _pointers(tensors: Sequence[Tensor | None]) -> Any:
+    return (ctypes.c_void_p * len(tensors))(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
+
+
+def _saved(link: Link, rows: int, like: Tensor) -> Tensor:
+    """A place for what comes into a link, which may be read a little beyond its end."""
+    numbers = rows * math.prod(link.shape)
+    shape = (-1, link.inner) if link.after == 1 else (-1, link.inner, link.after)
+    return like.new_empty(numbers + _SLACK)[:numbers].reshape(shape)
+
+
+@lru_cache(maxsize=1024)
+def _described(chain: Chain) -> tuple[_Chain, int, int]:
+    """The chain as the compiled code reads it, its multiply-adds for one row, and its widest place."""
+    links = [
+        _Link(
+            math.prod(link.shape) // (link.inner * link.after),
+            link.inner,
+            link.outer,
+            link.after,
+            _reorder(link.shape, link.permutation),
+        )
+        for link in chain.links
+    ]
+    structure = _Chain(len(links), chain.blocks, chain.in_features, chain.out_features)
+    structure.link = (_Link * _MOST_LINKS)(*links)
+    structure.last = _reorder(chain.shape, chain.permutation)
+    multiply_adds = chain.blocks * sum(math.prod(link.shape) * link.outer for link in chain.links)
+    return structure, multiply_adds, max(chain.in_features, chain.between, chain.out_features)
+
+
+def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> _Reorder:
+    """Neighbouring axes that stay together are one; the last one is a run of numbers that stay together."""
+    if permutation is None:
+        return _Reorder()
+    steps = [math.prod(shape[k + 1 :]) for k in range(len(shape))]
+    axes: list[tuple[int, int]] = []
+    for k in permutation:
+        if axes and axes[-1][1] == steps[k] * shape[k]:
+            axes[-1] = (axes[-1][0] * shape[k], steps[k])
+        elif shape[k] > 1:
+            axes.append((shape[k], steps[k]))
+    if not axes or axes[-1][1] != 1:
+        axes.append((1, 1))
+    axes = [(1, 0)] * (2 - len(axes)) + axes
+    sizes, strides = zip(*axes)
+    return _Reorder(len(axes), _Axes(*sizes), _Axes(*strides))
