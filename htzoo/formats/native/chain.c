@@ -33,9 +33,9 @@ typedef struct {
     Reorder reorder;
 } Link;
 
-/* The links of `blocks` products whose results are added up; `last` reorders the result. */
+/* `last` reorders the result. */
 typedef struct {
-    int64_t links, blocks, in_features, out_features;
+    int64_t links, in_features, out_features;
     Link link[MOST_LINKS];
     Reorder last;
 } Chain;
@@ -69,6 +69,13 @@ INLINE void tile(const int rows, const int vectors, int64_t inner, const float *
             *(vector *)(c + r * c_row + v * VECTOR) = sum[r][v];
 }
 
+/* Ask for rows that will be read soon; beyond the end of a buffer that does nothing. */
+INLINE void prefetch(const float *from, int64_t rows, int64_t step, int64_t count) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t n = 0; n < count; n += 16)
+            __builtin_prefetch(from + r * step + n, 0, 2);
+}
+
 /* The most rows of a tile for a number of vectors, so that 12 of the 16 registers hold sums. */
 #define ROWS(vectors) (12 / (vectors))
 
@@ -80,9 +87,11 @@ INLINE void tile(const int rows, const int vectors, int64_t inner, const float *
         break;
 #define TILES(name, vectors, add)                                                                                      \
     static void name(int64_t rows, int64_t inner, const float *a, int64_t a_row, int64_t a_inner, const float *b,      \
-                     int64_t b_inner, float *c, int64_t c_row) {                                                       \
+                     int64_t b_inner, float *c, int64_t c_row, int64_t ahead) {                                        \
         for (int64_t left = (rows + ROWS(vectors) - 1) / ROWS(vectors), now; left; left--) {                           \
             now = (rows + left - 1) / left;                                                                            \
+            if (ahead)                                                                                                 \
+                prefetch(a + ahead, 1, 0, now * a_row);                                                                \
             switch (now) {                                                                                             \
                 ONE(1, vectors, add) ONE(2, vectors, add) ONE(3, vectors, add) ONE(4, vectors, add)                    \
                 ONE(5, vectors, add) ONE(6, vectors, add) ONE(7, vectors, add) ONE(8, vectors, add)                    \
@@ -112,7 +121,8 @@ static int64_t padded(int64_t columns) { return (columns + VECTOR - 1) / VECTOR 
  * Whole vectors are stored. What is too much at the end of a row is stored over: by the panels before, which therefore
  * come later, or the next row; or it lands in padding or slack. */
 INLINE void multiply(int64_t rows, int64_t columns, int64_t inner, const float *a, int64_t a_row, int64_t a_inner,
-                     const float *b, const int is_packed, int64_t b_inner, float *c, int64_t c_row, const int add) {
+                     const float *b, const int is_packed, int64_t b_inner, float *c, int64_t c_row, const int add,
+                     int64_t ahead) {
     const int wide = !is_packed && rows % ROWS(2) && rows % ROWS(3) == 0; /* so that no row is left over */
     int64_t last = 0;
     while (last + width(columns, last, wide) < columns)
@@ -120,29 +130,31 @@ INLINE void multiply(int64_t rows, int64_t columns, int64_t inner, const float *
     for (int64_t k = last; k >= 0; k -= (wide ? 3 : 2) * VECTOR) {
         int64_t now = width(columns, k, wide);
         const float *panel = is_packed ? b + inner * k : b + k;
-        int64_t step = is_packed ? now : b_inner;
+        int64_t step = is_packed ? now : b_inner, soon = is_packed && k == last ? ahead : 0;
+        if (!is_packed && ahead)
+            prefetch(panel + ahead, inner, b_inner, now);
         if (now == VECTOR)
-            (add ? add_one_vector : one_vector)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row);
+            (add ? add_one_vector : one_vector)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row, soon);
         else if (now == 2 * VECTOR)
-            (add ? add_two_vectors : two_vectors)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row);
+            (add ? add_two_vectors : two_vectors)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row, soon);
         else
-            (add ? add_three_vectors : three_vectors)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row);
+            (add ? add_three_vectors : three_vectors)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row, soon);
     }
 }
 
 static void multiply_packed(int64_t rows, int64_t columns, int64_t inner, const float *a, const float *b, float *c) {
-    multiply(rows, columns, inner, a, inner, 1, b, 1, 0, c, columns, 0);
+    multiply(rows, columns, inner, a, inner, 1, b, 1, 0, c, columns, 0, rows * inner);
 }
 
 static void multiply_plain(int64_t rows, int64_t columns, int64_t inner, const float *a, int64_t a_row,
                            int64_t a_inner, const float *b, float *c) {
-    multiply(rows, columns, inner, a, a_row, a_inner, b, 0, columns, c, columns, 0);
+    multiply(rows, columns, inner, a, a_row, a_inner, b, 0, columns, c, columns, 0, inner * columns);
 }
 
 /* c += a b, where the rows of c are padded. */
 static void multiply_add(int64_t rows, int64_t columns, int64_t inner, const float *a, int64_t a_row, int64_t a_inner,
                          const float *b, int64_t b_inner, float *c) {
-    multiply(rows, columns, inner, a, a_row, a_inner, b, 0, b_inner, c, padded(columns), 1);
+    multiply(rows, columns, inner, a, a_row, a_inner, b, 0, b_inner, c, padded(columns), 1, 0);
 }
 
 /* sum[r][c] += sum over batch and n of y[batch][r][n] x[batch][c][n]; a vector of parts of each. */
@@ -217,7 +229,8 @@ static void add_dots(int64_t batch, int64_t outer, int64_t inner, int64_t after,
 
 /* y = x b' for a b of few rows, each in order: sums over vectors, which leave no column of a vector empty. */
 static void multiply_dots(int64_t rows, int64_t columns, int64_t inner, const float *x, const float *b, float *y) {
-    for (int64_t r = 0; r < rows; r += 3)
+    for (int64_t r = 0; r < rows; r += 3) {
+        prefetch(x + (r + 1) * inner + BLOCK, 1, 0, 3 * inner);
         for (int64_t c = 0; c < columns; c += 4) {
             vector sum[12] = {{0}};
             int64_t now = rows - r < 3 ? rows - r : 3, wide = columns - c < 4 ? columns - c : 4;
@@ -230,6 +243,7 @@ static void multiply_dots(int64_t rows, int64_t columns, int64_t inner, const fl
                     y[(r + i) * columns + c + j] = total;
                 }
         }
+    }
 }
 
 /* ---- Packing and reordering ------------------------------------------------------------------------------------ */
@@ -316,12 +330,6 @@ static int64_t summed(const Link *link) {
     return link->inner * (in_parts(link) ? link->outer * VECTOR : is_narrow(link) ? link->outer : padded(link->outer));
 }
 
-/* Ask for what will be read next; beyond the end of a buffer that does nothing. */
-static void prefetch(const float *from, int64_t count) {
-    for (int64_t n = 0; n < count; n += 16)
-        __builtin_prefetch(from + n);
-}
-
 /* y = x times the matrix, or with `back` times its transpose. */
 static void apply(const Link *link, int64_t rows, const float *matrix, const float *panels, const float *x, float *y,
                   int back) {
@@ -337,10 +345,8 @@ static void apply(const Link *link, int64_t rows, const float *matrix, const flo
             multiply_packed(batch - r < most ? batch - r : most, outer, inner, x + r * inner, panels, y + r * outer);
         return;
     }
-    for (int64_t b = 0; b < batch; b++, x += inner * after, y += outer * after) {
-        prefetch(x + inner * after, inner * after);
+    for (int64_t b = 0; b < batch; b++, x += inner * after, y += outer * after)
         multiply_plain(outer, after, inner, matrix, back ? 1 : inner, back ? outer : 1, x, y);
-    }
 }
 
 /* Add the gradient of the matrix to `sum`. `spare` is a buffer. */
@@ -350,7 +356,7 @@ static void gradient(const Link *link, int64_t rows, const float *x, const float
         int64_t most = BLOCK / (inner + outer) + 64;
         for (int64_t r = 0; r < batch; r += most) {
             int64_t now = batch - r < most ? batch - r : most;
-            prefetch(x + (r + now) * inner, now * inner);
+            prefetch(x + (r + now) * inner, 1, 0, now * inner);
             if (is_narrow(link))
                 multiply_add(outer, inner, now, y + r * outer, 1, outer, x + r * inner, inner, sum);
             else
@@ -374,13 +380,14 @@ typedef struct {
     int64_t rows, piece; /* all rows, and how many pass the chain together */
     const float *const *matrices;
     const float *x, *d_y;
-    float *y, *d_x;       /* where they are wanted */
-    float **saved;        /* one a block and link, NULL where there is none */
-    float **d_matrices;   /* one a block and link, or NULL where none is wanted */
+    float *y, *d_x;     /* where they are wanted */
+    float **saved;      /* what comes into every link, or NULL where it is not kept */
+    float **d_matrices; /* or NULL where none is wanted */
     float *scratch;
     int64_t threads;
 } Work;
 
+/* What one thread does. */
 typedef struct {
     const Work *work;
     const float *panels, *panels_back;
@@ -395,9 +402,10 @@ static int64_t widest(const Chain *chain) {
     return most;
 }
 
-static int64_t total(const Chain *chain, int64_t (*of)(const Link *)) {
+/* A sum over the links before `end`. */
+static int64_t total(const Chain *chain, int64_t end, int64_t (*of)(const Link *)) {
     int64_t sum = 0;
-    for (int64_t k = 0; k < chain->links; k++)
+    for (int64_t k = 0; k < end; k++)
         sum += of(&chain->link[k]);
     return sum;
 }
@@ -405,14 +413,16 @@ static int64_t total(const Chain *chain, int64_t (*of)(const Link *)) {
 /* Whether the first product would read whole vectors beyond the end of the input, which has no slack. */
 static int is_ragged(const Link *link) { return link->after > 1 && link->after % VECTOR; }
 
-static int64_t buffer(const Work *work) { return work->piece * widest(work->chain) + SLACK; }
-static int64_t num_buffers(const Work *work) { return work->d_y ? work->chain->links + 3 : 5; }
-static int64_t num_sums(const Work *work) {
-    return work->d_matrices ? work->chain->blocks * total(work->chain, summed) : 0;
+static int64_t buffer(const Work *work) {
+    return (work->piece * widest(work->chain) + SLACK + SLACK - 1) / SLACK * SLACK; /* in whole lines of the cache */
 }
-static int64_t num_panels(const Work *work) { return work->chain->blocks * total(work->chain, packed); }
+static int64_t num_buffers(const Work *work) { return work->d_y ? work->chain->links + 3 : 4; }
+static int64_t num_sums(const Work *work) {
+    return work->d_matrices ? total(work->chain, work->chain->links, summed) : 0;
+}
+static int64_t num_panels(const Work *work) { return total(work->chain, work->chain->links, packed); }
 static int64_t num_panels_back(const Work *work) {
-    return work->d_y ? work->chain->blocks * total(work->chain, packed_back) : 0;
+    return work->d_y ? total(work->chain, work->chain->links, packed_back) : 0;
 }
 
 static int64_t scratch_of(const Work *work) {
@@ -420,18 +430,15 @@ static int64_t scratch_of(const Work *work) {
     return num_panels(work) + num_panels_back(work) + work->threads * each;
 }
 
-/* What comes into link k, `rows` rows of it from row `first`, given what the link before it gave: reordered, and in
- * the place where the backward shall find it. `spare` is a buffer for it. */
-static const float *enter(const Part *part, int64_t block, int64_t k, int64_t first, int64_t rows, const float *given,
-                          float *spare) {
-    const Work *work = part->work;
+/* What comes into link k, given what the link before it gave: reordered, and in the place where the backward shall find
+ * it. `spare` is a buffer for it. */
+static const float *enter(const Work *work, int64_t k, int64_t first, int64_t rows, const float *given, float *spare) {
     const Link *link = &work->chain->link[k];
     int64_t numbers = entering(link);
-    float *saved = work->saved[block * work->chain->links + k];
-    float *to = saved ? saved + first * numbers : spare;
+    float *to = work->saved[k] ? work->saved[k] + first * numbers : spare;
     if (link->reorder.axes)
         reorder_rows(&link->reorder, rows, numbers, given, to, 0);
-    else if (saved || (k == 0 && is_ragged(link)))
+    else if (work->saved[k] || (k == 0 && is_ragged(link)))
         memcpy(to, given, 4 * rows * numbers);
     else
         return given;
@@ -441,100 +448,78 @@ static const float *enter(const Part *part, int64_t block, int64_t k, int64_t fi
 static void forward_piece(const Part *part, int64_t first, int64_t rows) {
     const Work *work = part->work;
     const Chain *chain = work->chain;
-    int64_t size = buffer(work);
-    float *result = part->buffers + 3 * size, *more = part->buffers + 4 * size;
-    const float *panel = part->panels;
-    for (int64_t block = 0; block < chain->blocks; block++) {
-        const float *x = work->x + first * chain->in_features;
-        for (int64_t k = 0; k < chain->links; k++) {
-            const Link *link = &chain->link[k];
-            int is_last = k + 1 == chain->links;
-            float *y = is_last ? (block ? more : result) : part->buffers + (k % 2) * size;
-            x = enter(part, block, k, first, rows, x, part->buffers + 2 * size);
-            apply(link, rows, work->matrices[block * chain->links + k], panel, x, y, 0);
-            panel += packed(link);
-            x = y;
-        }
-        for (int64_t n = 0; block && n < rows * chain->out_features; n++)
-            result[n] += more[n];
+    float *buffers[4];
+    for (int64_t k = 0; k < 4; k++)
+        buffers[k] = part->buffers + k * buffer(work);
+    const float *x = work->x + first * chain->in_features;
+    for (int64_t k = 0; k < chain->links; k++) {
+        x = enter(work, k, first, rows, x, buffers[2]);
+        apply(&chain->link[k], rows, work->matrices[k], part->panels + total(chain, k, packed), x, buffers[k % 2], 0);
+        x = buffers[k % 2];
     }
     float *y = work->y + first * chain->out_features;
     if (chain->last.axes)
-        reorder_rows(&chain->last, rows, chain->out_features, result, y, 0);
+        reorder_rows(&chain->last, rows, chain->out_features, x, y, 0);
     else
-        memcpy(y, result, 4 * rows * chain->out_features);
+        memcpy(y, x, 4 * rows * chain->out_features);
+}
+
+/* What came into every link: kept, or computed again into `buffers`, one a link. */
+static void enter_again(const Part *part, int64_t first, int64_t rows, float *const *buffers, float *spare,
+                        const float **entered) {
+    const Work *work = part->work;
+    const Chain *chain = work->chain;
+    for (int64_t k = 0; k < chain->links; k++) {
+        const Link *link = &chain->link[k];
+        if (work->saved[k]) {
+            entered[k] = work->saved[k] + first * entering(link);
+            continue;
+        }
+        float *to = link->reorder.axes ? spare : buffers[k];
+        const float *x = to;
+        if (k)
+            apply(link - 1, rows, work->matrices[k - 1], part->panels + total(chain, k - 1, packed), entered[k - 1], to, 0);
+        else
+            x = work->x + first * chain->in_features;
+        entered[k] = buffers[k];
+        if (link->reorder.axes)
+            reorder_rows(&link->reorder, rows, entering(link), x, buffers[k], 0);
+        else if (k == 0 && is_ragged(link))
+            memcpy(buffers[k], x, 4 * rows * entering(link));
+        else
+            entered[k] = x;
+    }
 }
 
 static void backward_piece(const Part *part, int64_t first, int64_t rows) {
     const Work *work = part->work;
     const Chain *chain = work->chain;
-    int64_t size = buffer(work), links = chain->links;
-    float *d_y = part->buffers, *spare[2] = {d_y + size, d_y + 2 * size};
-    const float *given = work->d_y + first * chain->out_features;
+    float *buffers[MOST_LINKS + 3];
+    for (int64_t k = 0; k < chain->links + 3; k++)
+        buffers[k] = part->buffers + k * buffer(work);
+    float *y = buffers[chain->links], *other = buffers[chain->links + 1], *spare = buffers[chain->links + 2];
+    const float *d_y = work->d_y + first * chain->out_features, *entered[MOST_LINKS];
     if (chain->last.axes)
-        reorder_rows(&chain->last, rows, chain->out_features, given, d_y, 1);
+        reorder_rows(&chain->last, rows, chain->out_features, d_y, y, 1);
     else
-        memcpy(d_y, given, 4 * rows * chain->out_features);
-    const float *panel = part->panels, *panel_back = part->panels_back;
-    float *sum = part->sums;
-    for (int64_t block = 0; block < chain->blocks; block++) {
-        const float *const *matrices = work->matrices + block * links;
-        const float *entered[MOST_LINKS] = {0};
-        if (work->d_matrices) {
-            const float *p = panel;
-            for (int64_t k = 0; k < links; p += packed(&chain->link[k]), k++) {
-                const Link *link = &chain->link[k];
-                const float *kept = work->saved[block * links + k];
-                if (kept) {
-                    entered[k] = kept + first * entering(link);
-                    continue;
-                }
-                float *own = part->buffers + (3 + k) * size, *given = link->reorder.axes ? spare[0] : own;
-                const float *x = given;
-                if (k)
-                    apply(link - 1, rows, matrices[k - 1], p - packed(link - 1), entered[k - 1], given, 0);
-                else
-                    x = work->x + first * chain->in_features;
-                if (link->reorder.axes)
-                    reorder_rows(&link->reorder, rows, entering(link), x, own, 0);
-                else if (k == 0 && is_ragged(link))
-                    memcpy(own, x, 4 * rows * entering(link));
-                entered[k] = k || own != given || is_ragged(link) ? own : x;
-            }
+        memcpy(y, d_y, 4 * rows * chain->out_features);
+    if (work->d_matrices)
+        enter_again(part, first, rows, buffers, spare, entered);
+    for (int64_t k = chain->links - 1; k >= 0; k--) {
+        const Link *link = &chain->link[k];
+        if (work->d_matrices)
+            gradient(link, rows, entered[k], y, part->sums + total(chain, k, summed), spare);
+        if (!k && !work->d_x)
+            return;
+        apply(link, rows, work->matrices[k], part->panels_back + total(chain, k, packed_back), y, other, 1);
+        if (link->reorder.axes)
+            reorder_rows(&link->reorder, rows, entering(link), other, y, 1);
+        else {
+            float *swap = y;
+            y = other, other = swap;
         }
-        const float *y = d_y;
-        for (int64_t k = links - 1; k >= 0; k--) {
-            const Link *link = &chain->link[k];
-            float *back = y == spare[0] ? spare[1] : spare[0];
-            int64_t at_back = 0, at_sum = 0;
-            for (int64_t j = 0; j < k; j++) {
-                at_back += packed_back(&chain->link[j]);
-                at_sum += summed(&chain->link[j]);
-            }
-            if (work->d_matrices)
-                gradient(link, rows, entered[k], y, sum + at_sum, back);
-            if (!k && !work->d_x)
-                break;
-            apply(link, rows, matrices[k], panel_back + at_back, y, back, 1);
-            y = back;
-            if (link->reorder.axes) {
-                float *to = back == spare[0] ? spare[1] : spare[0];
-                reorder_rows(&link->reorder, rows, entering(link), back, to, 1);
-                y = to;
-            }
-        }
-        if (work->d_x) {
-            float *d_x = work->d_x + first * chain->in_features;
-            if (block)
-                for (int64_t n = 0; n < rows * chain->in_features; n++)
-                    d_x[n] += y[n];
-            else
-                memcpy(d_x, y, 4 * rows * chain->in_features);
-        }
-        panel += total(chain, packed);
-        panel_back += total(chain, packed_back);
-        sum += total(chain, summed);
     }
+    memcpy(work->d_x + first * chain->in_features, y, 4 * rows * chain->in_features);
 }
 
 static void *run_part(void *argument) {
@@ -551,33 +536,56 @@ static void *run_part(void *argument) {
     return 0;
 }
 
-static void run(const Work *work) {
-    const Chain *chain = work->chain;
-    float *panel = work->scratch, *panel_back = panel + num_panels(work), *free = panel_back + num_panels_back(work);
-    const float *all = panel, *all_back = panel_back;
-    for (int64_t n = 0; n < chain->blocks * chain->links; n++) {
-        const Link *link = &chain->link[n % chain->links];
+static void pack_matrices(const Work *work, float *panels, float *panels_back) {
+    for (int64_t n = 0; n < work->chain->links; n++) {
+        const Link *link = &work->chain->link[n];
         if (link->after > 1)
             continue;
         if (is_narrow(link))
             for (int64_t k = 0; k < link->inner * link->outer; k++)
-                panel[k] = work->matrices[n][k % link->inner * link->outer + k / link->inner];
+                panels[k] = work->matrices[n][k % link->inner * link->outer + k / link->inner];
         else
-            pack(link->inner, link->outer, work->matrices[n], link->outer, 1, panel);
-        panel += packed(link);
-        if (work->d_y) {
-            pack(link->outer, link->inner, work->matrices[n], 1, link->outer, panel_back);
-            panel_back += packed_back(link);
-        }
+            pack(link->inner, link->outer, work->matrices[n], link->outer, 1, panels);
+        panels += packed(link);
+        if (!work->d_y)
+            continue;
+        pack(link->outer, link->inner, work->matrices[n], 1, link->outer, panels_back);
+        panels_back += packed_back(link);
     }
+}
+
+/* Add the gradients that one thread has found. */
+static void add_gradients(const Work *work, const float *sum) {
+    for (int64_t n = 0; n < work->chain->links; n++) {
+        const Link *link = &work->chain->link[n];
+        float *to = work->d_matrices[n];
+        int64_t step = link->after == 1 ? 1 : link->inner, row = link->after == 1 ? link->outer : 1;
+        if (in_parts(link))
+            for (int64_t k = 0; k < summed(link); k++)
+                to[k / VECTOR] += sum[k];
+        else if (is_narrow(link))
+            for (int64_t k = 0; k < summed(link); k++)
+                to[k % link->inner * link->outer + k / link->inner] += sum[k];
+        else
+            for (int64_t r = 0; r < link->inner; r++)
+                for (int64_t c = 0; c < link->outer; c++)
+                    to[r * row + c * step] += sum[r * padded(link->outer) + c];
+        sum += summed(link);
+    }
+}
+
+static void run(const Work *work) {
+    float *panels = work->scratch, *panels_back = panels + num_panels(work);
+    pack_matrices(work, panels, panels_back);
     Part parts[MOST_THREADS];
     pthread_t threads[MOST_THREADS];
-    int64_t count = work->threads < MOST_THREADS ? work->threads : MOST_THREADS, started = 0;
+    int64_t count = work->threads, started = 0;
+    float *free = panels_back + num_panels_back(work);
     for (int64_t t = 0; t < count; t++) {
-        float *buffers = free;
-        float *sums = buffers + num_buffers(work) * buffer(work);
+        float *sums = free + num_buffers(work) * buffer(work);
+        int64_t first = work->rows * t / count, end = work->rows * (t + 1) / count;
+        parts[t] = (Part){work, panels, panels_back, free, sums, first, end};
         free = sums + num_sums(work) + SLACK;
-        parts[t] = (Part){work, all, all_back, buffers, sums, work->rows * t / count, work->rows * (t + 1) / count};
     }
     while (started + 1 < count && !pthread_create(&threads[started], 0, run_part, &parts[started + 1]))
         started++;
@@ -586,27 +594,8 @@ static void run(const Work *work) {
         run_part(&parts[t]);
     for (int64_t t = 0; t < started; t++)
         pthread_join(threads[t], 0);
-    if (!work->d_matrices)
-        return;
-    for (int64_t t = 0; t < count; t++) {
-        const float *sum = parts[t].sums;
-        for (int64_t n = 0; n < chain->blocks * chain->links; n++) {
-            const Link *link = &chain->link[n % chain->links];
-            float *to = work->d_matrices[n];
-            int64_t step = link->after == 1 ? 1 : link->inner, row = link->after == 1 ? link->outer : 1;
-            if (in_parts(link))
-                for (int64_t k = 0; k < summed(link); k++)
-                    to[k / VECTOR] += sum[k];
-            else if (is_narrow(link))
-                for (int64_t k = 0; k < summed(link); k++)
-                    to[k % link->inner * link->outer + k / link->inner] += sum[k];
-            else
-                for (int64_t r = 0; r < link->inner; r++)
-                    for (int64_t c = 0; c < link->outer; c++)
-                        to[r * row + c * step] += sum[r * padded(link->outer) + c];
-            sum += summed(link);
-        }
-    }
+    for (int64_t t = 0; work->d_matrices && t < count; t++)
+        add_gradients(work, parts[t].sums);
 }
 
 /* ---- What Python calls ------------------------------------------------------------------------------------------ */

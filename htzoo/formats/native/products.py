@@ -31,7 +31,7 @@ class _Link(ctypes.Structure):
 
 class _Chain(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("links", "blocks", "in_features", "out_features")),
+        *((name, ctypes.c_int64) for name in ("links", "in_features", "out_features")),
         ("link", _Link * _MOST_LINKS),
         ("last", _Reorder),
     ]
@@ -49,12 +49,17 @@ def takes(chain: Chain, *tensors: Tensor) -> bool:
 
 def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Outputs, and what came into the products that are marked so, block by block."""
-    rows = x.shape[0]
     x = x.contiguous()
-    y = x.new_empty(rows, chain.out_features)
-    saved = [_saved(link, rows, x) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
-    _call("htzoo_forward", chain, rows, matrices, x, y, _pointers(saved))
-    return y, [tensor for tensor in saved if tensor is not None]
+    rows = x.shape[0]
+    kept: list[Tensor] = []
+    results = []
+    for block in _blocks(chain, matrices):
+        y = x.new_empty(rows, chain.out_features)
+        saved = [_saved(link, x) if link.saved else None for link in chain.links]
+        kept += [tensor for tensor in saved if tensor is not None]
+        _call("htzoo_forward", chain, rows, block, x, y, _pointers(saved))
+        results.append(y)
+    return _sum(results), kept
 
 
 def backward(
@@ -67,24 +72,52 @@ def backward(
     input_gradient: bool,
     totals: list[Tensor] | None,
 ) -> tuple[Tensor | None, list[Tensor]]:
-    """Gradients of the input, where wanted, and of the matrices, added to ``totals`` where these are given."""
+    """Gradients of the input, where wanted, and of the matrices, added to ``totals`` where these are given.
+
+    Args:
+        chain: the products.
+        matrices: one a link, block by block.
+        x: the inputs.
+        d_y: the gradient of the outputs.
+        saved: from :func:`forward`; computed again when empty.
+        input_gradient: whether the gradient of ``x`` is wanted.
+        totals: gradients for other rows.
+    """
     x, d_y = x.contiguous(), d_y.contiguous()
-    d_x = torch.empty_like(x) if input_gradient else None
     if totals is None:
         totals = [torch.zeros_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]
     found = iter(saved)
-    kept = [next(found, None) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
-    _call("htzoo_backward", chain, x.shape[0], matrices, x, d_y, _pointers(kept), d_x, _pointers(totals))
-    return d_x, totals
+    results = []
+    for block, sums in zip(_blocks(chain, matrices), _blocks(chain, totals), strict=True):
+        kept = [next(found, None) if link.saved else None for link in chain.links]
+        d_x = torch.empty_like(x) if input_gradient else None
+        _call("htzoo_backward", chain, x.shape[0], block, x, d_y, _pointers(kept), d_x, _pointers(sums))
+        results += [] if d_x is None else [d_x]
+    return (_sum(results) if results else None), totals
 
 
 def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
     """The gradient of the input alone."""
     d_y = d_y.contiguous()
-    d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
-    nothing = _pointers([None] * len(matrices))
-    _call("htzoo_backward", chain, d_y.shape[0], matrices, None, d_y, nothing, d_x, None)
-    return d_x
+    nothing = _pointers([None] * len(chain.links))
+    results = []
+    for block in _blocks(chain, matrices):
+        d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
+        _call("htzoo_backward", chain, d_y.shape[0], block, None, d_y, nothing, d_x, None)
+        results.append(d_x)
+    return _sum(results)
+
+
+def _blocks(chain: Chain, tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+    count = len(chain.links)
+    return [tensors[k * count : (k + 1) * count] for k in range(chain.blocks)]
+
+
+def _sum(results: Sequence[Tensor]) -> Tensor:
+    first, *rest = results
+    for result in rest:
+        first += result
+    return first
 
 
 def _call(name: str, chain: Chain, rows: int, matrices: Sequence[Tensor], *arguments: Any) -> None:
@@ -115,30 +148,23 @@ def _pointers(tensors: Sequence[Tensor | None]) -> Any:
     return (ctypes.c_void_p * len(tensors))(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
 
 
-def _saved(link: Link, rows: int, like: Tensor) -> Tensor:
+def _saved(link: Link, x: Tensor) -> Tensor:
     """A place for what comes into a link, which may be read a little beyond its end."""
-    numbers = rows * math.prod(link.shape)
-    shape = (-1, link.inner) if link.after == 1 else (-1, link.inner, link.after)
-    return like.new_empty(numbers + _SLACK)[:numbers].reshape(shape)
+    numbers = x.shape[0] * math.prod(link.shape)
+    return x.new_empty(numbers + _SLACK)[:numbers]
 
 
 @lru_cache(maxsize=1024)
 def _described(chain: Chain) -> tuple[_Chain, int, int]:
     """The chain as the compiled code reads it, its multiply-adds for one row, and its widest place."""
-    links = [
-        _Link(
-            math.prod(link.shape) // (link.inner * link.after),
-            link.inner,
-            link.outer,
-            link.after,
-            _reorder(link.shape, link.permutation),
-        )
-        for link in chain.links
-    ]
-    structure = _Chain(len(links), chain.blocks, chain.in_features, chain.out_features)
+    links = []
+    for link in chain.links:
+        sizes = (math.prod(link.shape) // (link.inner * link.after), link.inner, link.outer, link.after)
+        links.append(_Link(*sizes, _reorder(link.shape, link.permutation)))
+    structure = _Chain(len(links), chain.in_features, chain.out_features)
     structure.link = (_Link * _MOST_LINKS)(*links)
     structure.last = _reorder(chain.shape, chain.permutation)
-    multiply_adds = chain.blocks * sum(math.prod(link.shape) * link.outer for link in chain.links)
+    multiply_adds = sum(math.prod(link.shape) * link.outer for link in chain.links)
     return structure, multiply_adds, max(chain.in_features, chain.between, chain.out_features)
 
 
