@@ -11,7 +11,7 @@ from torch import Tensor
 
 from htzoo.formats.matmul import add_matmul, matmul
 from htzoo.formats.merge import Edges, PairwiseOrder, contract, merge_order
-from htzoo.formats.native.library import library
+from htzoo.formats.native.library import MOST_AXES, library
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, NATIVE, Machine, Product, plan
 
@@ -238,7 +238,8 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
     shape = tuple(network.sizes[edge] for edge in layout)
     between = max((p.before * p.after * network.size(p.new) for p in planned.products[:-1]), default=0)
     sizes = (network.in_features, network.out_features, between)
-    return Chain(tuple(links), cuts, blocks, shape, planned.permutation, *sizes, machine.is_compiled)
+    native = machine.is_compiled and max(len(link.shape) for link in links) <= MOST_AXES
+    return Chain(tuple(links), cuts, blocks, shape, planned.permutation, *sizes, native)
 
 
 def _link(network: Network, product: Product, layout: Edges) -> Link:

@@ -12,6 +12,7 @@ import torch
 
 from htzoo import __version__
 from htzoo.cores import available_cores
+from htzoo.formats.native.library import library
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
@@ -27,6 +28,8 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_name(),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+        "compiled_products": library() is not None,
         "cores": available_cores(),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
@@ -42,7 +45,9 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 
 def machine_line(facts: dict[str, Any]) -> str:
     """The facts of :func:`describe_machine` as one line."""
-    where = facts["gpu"] or f"{facts['cpu']}, {facts['threads']} of {facts['cores']} cores"
+    compiled = "compiled products" if facts["compiled_products"] else "no compiled products"
+    processor = f"{facts['cpu']} ({facts['vectors']}), {facts['threads']} of {facts['cores']} cores, {compiled}"
+    where = facts["gpu"] or processor
     where += f", load {facts['load']}" if facts["load"] is not None else ""
     return f"{where}; torch {facts['torch']}, htzoo {facts['htzoo']}, Python {facts['python']}; {facts['date']}"
 

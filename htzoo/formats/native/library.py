@@ -1,4 +1,4 @@
-"""Compile ``chain.c`` with the machine's C compiler, once, and load it."""
+"""Compile the C code of this folder with the machine's C compiler, once, and load it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-_SOURCE = Path(__file__).with_name("chain.c")
+MOST_AXES = 32  # of a tensor that is reordered, as in reorder.h
+_SOURCES = [Path(__file__).with_name(name) for name in ("chain.c", "link.h", "tile.h", "reorder.h")]
 _FLAGS = ("-O2", "-shared", "-fPIC", "-pthread")
 _X86 = ("-mavx2", "-mfma")  # what every x86 processor that PyTorch calls so has
 _PROCESSORS = {"AVX2": _X86, "AVX512": _X86}
@@ -34,7 +35,8 @@ def library() -> ctypes.CDLL | None:
     if flags is None or not compiler:
         return None
     command = [*compiler, *_FLAGS, *flags]
-    key = hashlib.sha256(_SOURCE.read_bytes() + repr(command).encode()).hexdigest()[:16]
+    parts = [*(source.read_bytes() for source in _SOURCES), repr(command).encode()]
+    key = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "htzoo"
         built = folder / f"chain-{key}.so"
@@ -52,5 +54,5 @@ def _build(command: list[str], built: Path) -> None:
     built.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         fresh = Path(folder) / built.name
-        subprocess.run([*command, "-o", str(fresh), str(_SOURCE)], check=True, capture_output=True, timeout=120)
+        subprocess.run([*command, "-o", str(fresh), str(_SOURCES[0])], check=True, capture_output=True, timeout=120)
         fresh.replace(built)  # whole or not at all, whoever else builds it

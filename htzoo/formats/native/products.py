@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.chain import Chain, Link
-from htzoo.formats.native.library import library
+from htzoo.formats.native.library import MOST_AXES, library
 from htzoo.formats.plan import NATIVE
 
-_SLACK, _MOST_AXES, _MOST_LINKS, _MOST_THREADS = 16, 32, 8, 64  # as in chain.c
+_SLACK, _MOST_LINKS, _MOST_THREADS = 16, 8, 64  # as in tile.h and chain.c
 _FEWEST = 2**21  # multiply-adds that are worth another thread
 
-_Axes = ctypes.c_int64 * _MOST_AXES
+_Axes = ctypes.c_int64 * MOST_AXES
 
 
 class _Reorder(ctypes.Structure):
