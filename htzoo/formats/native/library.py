@@ -51,7 +51,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def _build(command: list[str], built: Path) -> None:
-    built.parent.mkdir(parents=True, exist_ok=True)
+    built.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         fresh = Path(folder) / built.name
         subprocess.run([*command, "-o", str(fresh), str(_SOURCES[0])], check=True, capture_output=True, timeout=120)
