@@ -22,7 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
         The name to write to, in the folder of `path`.
 
     Raises:
-        OSError: the folder cannot be made or written to.
+        OSError: the folder cannot be made or written to; it names `path`, and not the temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Unique among the threads and processes that may write the same file.
@@ -30,6 +30,10 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename != str(temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 
@@ -24,10 +24,25 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.register("type", int, _number(int, "a whole number"))
+        self.register("type", float, _number(float, "a number"))
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage text, and exit with status 2."""
         self.exit(2, f"htzoo: {message} ({self.prog} --help lists every option)\n")
+
+
+def _number(kind: type, words: str) -> Callable[[str], float]:
+    """A type of arguments whose error says what is asked for, where argparse would name the type in Python."""
+
+    def read(text: str) -> float:
+        try:
+            number: float = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {words}") from None
+        return number
+
+    return read
 
 
 def listing(commands: Mapping[str, tuple[str, str]]) -> str:

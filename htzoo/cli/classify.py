@@ -76,7 +76,8 @@ def run(words: Sequence[str]) -> None:
             for window in model.classify_windows(path, given.window, given.stride, given.top):
                 yield Labelled(str(path), window.start, window.end, tuple(window.labels))
         except (VideoError, OSError) as error:  # the windows before it are kept
-            yield Labelled(str(path), error=str(error))
+            text = str(error)
+            yield Labelled(str(path), error=text if str(path) in text else f"{path}: {text}")
 
     paths = _videos(given.videos)
     model = open_classifier(given.model, **hub_options(given))
@@ -88,13 +89,13 @@ def run(words: Sequence[str]) -> None:
             if not given.json and (new.error is None or len(paths) > 1):  # of one video, the last line says it
                 with bar.external_write_mode():
                     _print(new)
-    if given.csv is not None:
-        _write(found, given.csv)
     if given.json:
         print(json.dumps({"model": given.model, "clips": [_plain(clip) for clip in found]}, ensure_ascii=False))
+    if given.csv is not None:
+        _write(found, given.csv)
     wrong = [clip for clip in found if clip.error is not None]
     if wrong:
-        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise VideoError(f"{len(wrong)} of {len(paths)} videos could not be labelled: {wrong[0].error}{more}")
 
 
@@ -118,7 +119,7 @@ def _videos(names: Sequence[str]) -> list[Path]:
 
 def _print(clip: Labelled) -> None:
     if clip.error is not None:
-        print(f"{clip.path}: {clip.error}", file=sys.stderr)
+        print(clip.error, file=sys.stderr)
         return
     when = "" if clip.start is None else f"  {_clock(clip.start)}-{_clock(clip.end or 0)}"
     text = "  ".join(f"{label} {probability:.3f}" for label, probability in clip.labels)
@@ -126,7 +127,8 @@ def _print(clip: Labelled) -> None:
 
 
 def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{seconds % 60:04.1f}"
+    tenths = round(10 * seconds)
+    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
 def _plain(clip: Labelled) -> dict[str, object]:

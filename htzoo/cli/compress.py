@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,7 @@ def run(words: Sequence[str]) -> None:
     from htzoo.hub.run import is_of_run
     from htzoo.hub.saving import save_pretrained
 
+    _check_shape(parser, given.to, shape)
     source = Path(given.model)
     if source.suffix in STATE_DICTS or (source.suffix == ".ckpt" and source.is_file() and not is_of_run(source)):
         if given.fine_tune is not None:
@@ -103,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
     parser.add_argument("--to", required=True, choices=FORMATS, help="format of the input-to-hidden weight")
     parser.add_argument(
-        "--budget", type=_limit, metavar="N", help="parameters that it may have, or 50x for 50 times fewer"
+        "--budget", type=_limit, metavar="N", help="parameters that it may have, or 50x for 50 times fewer than now"
     )
     parser.add_argument(
         "--macs",
@@ -155,31 +157,60 @@ def _limit(text: str) -> tuple[float, bool]:
     return number, text.endswith("x")
 
 
+def _check_shape(parser: argparse.ArgumentParser, to: str, shape: Collection[str]) -> None:
+    """Make sure that what is given of a shape is what the format takes."""
+    from htzoo.formats import FORMATS as CLASSES
+
+    if not shape:
+        return
+    takes = [key for key in SHAPE if key in signature(CLASSES[FORMATS[to]]).parameters]
+    flags = {key: f"--{key.replace('_', '-')}" for key in SHAPE}
+    wrong = [f"{flags[key]} is not among them" for key in shape if key not in takes]
+    wrong += [f"{flags[key]} is missing" for key in takes if key not in shape]
+    if wrong:
+        parser.error(f"--to {to} takes {', '.join(flags[key] for key in takes)}: {wrong[0]}")
+
+
 def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, Format | None]:
     """What becomes of the weights of a layer."""
     from htzoo.formats import format_from_dict
 
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[type(layer).__name__]
     columns = layer.input_size + (layer.hidden_size if given.joint else 0)
+    old = ("weight_ih_l0", "weight_hh_l0", "weight_l0") if given.joint else ("weight_ih_l0", "weight_l0")
     if shape:
         chosen = format_from_dict({"name": FORMATS[given.to], **shape})
     else:
-        chosen = _suggested(given.to, columns, layer.hidden_size, gates, given.budget, given.macs)
+        budget = _parameters("--budget", given.budget, layer, old)
+        chosen = _suggested(given.to, columns, layer.hidden_size, gates, budget, given.macs)
     if given.joint:
         return {"joint_format": chosen}
     hidden = None
     if given.hidden_to is not None:
         size = layer.hidden_size
-        hidden = _suggested(given.hidden_to, size, size, gates, given.hidden_budget, given.macs)
+        budget = _parameters("--hidden-budget", given.hidden_budget, layer, ("weight_hh_l0", "weight_l0"))
+        hidden = _suggested(given.hidden_to, size, size, gates, budget, given.macs)
     return {"input_format": chosen, "hidden_format": hidden}
 
 
-def _suggested(name: str, columns: int, hidden: int, gates: int, *limits: tuple[float, bool] | None) -> Format:
-    """The format within limits of parameters and of multiply-adds, of which a dense weight has equally many."""
+def _parameters(flag: str, limit: tuple[float, bool] | None, layer: nn.Module, names: Sequence[str]) -> int | None:
+    """How many parameters a limit leaves of the weights of these names."""
+    if limit is None:
+        return None
+    now = sum(value.numel() for name, value in layer.named_parameters() if name.partition(".")[0] in names)
+    most = int(now / limit[0] if limit[1] else limit[0])
+    if most >= now:
+        raise ValueError(f"{flag} allows {most:,} parameters, and there are {now:,} now: give fewer, or 2x for half")
+    return max(1, most)
+
+
+def _suggested(
+    name: str, columns: int, hidden: int, gates: int, budget: int | None, limit: tuple[float, bool] | None
+) -> Format:
+    """The format within limits of parameters and of multiply-adds."""
     from htzoo.formats.suggest import suggest
 
-    dense = gates * hidden * columns
-    budget, macs = (limit and int(dense / limit[0] if limit[1] else limit[0]) for limit in limits)
+    macs = limit and int(gates * hidden * columns / limit[0] if limit[1] else limit[0])
     return suggest(FORMATS[name], columns, hidden, gates=gates, budget=budget, macs=macs)
 
 

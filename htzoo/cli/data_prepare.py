@@ -48,17 +48,16 @@ def run(words: Sequence[str]) -> None:
     from htzoo.data.catalog import find_dataset
 
     try:
-        dataset = cast("Published", find_dataset(given.name))
+        found = find_dataset(given.name)
     except ValueError as error:
         parser.error(str(error))
-    if given.name == "moving_digits":
+    if found.made:
         if given.given is not None or given.short_side != SHORT_SIDE:
-            parser.error("moving_digits is made, not converted; leave out --from and --short-side.")
-        from htzoo.data.making import make_moving_digits
-
-        make_moving_digits(given.root / given.name)
-        print(f"{given.name} is made in {given.root / given.name}")
+            parser.error(f"{given.name} is made, not converted; leave out --from and --short-side.")
+        found(root=str(given.root)).prepare_data()
+        print(f"{found.title} is made in {given.root / given.name}")
         return
+    dataset = cast("Published", found)
     try:
         made = prepare(dataset, given.root, given.given, given.short_side)
     except ValueError as error:

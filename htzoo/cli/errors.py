@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 def sentence(error: Exception) -> str:
     """The message alone where it was written for people, else the kind of error too."""
@@ -10,6 +12,9 @@ def sentence(error: Exception) -> str:
         text = text.splitlines()[-1].partition(": ")[2]
     if type(error).__name__ == "DataError":  # may list what to do, one thing a line
         return "\n".join(line.rstrip() for line in text.splitlines())
+    if isinstance(error, OSError) and error.filename is not None:  # the system's own, which says nothing of a remedy
+        path = os.fsdecode(error.filename)
+        return f"{path} cannot be read or written ({error.strerror}): check the path, and whether it is yours to use"
     if isinstance(error, ValueError | OSError) or type(error).__module__.startswith("htzoo."):
         return shorten(text)
     return f"{type(error).__name__}: {shorten(text)} (run again with --debug for the traceback)"

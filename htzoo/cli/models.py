@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 from htzoo.cli.arguments import Parser
 from htzoo.names import UnknownNameError, did_you_mean
@@ -19,6 +20,7 @@ columns:
   layer          parameters of the whole recurrent layer
   model          parameters of the whole model, a CNN included
   published      accuracy in the paper (mean average precision on Hollywood2)
+  measured       test accuracy of the weights here, on the split that their card names
   weights        whether trained weights can be had
 
 examples:
@@ -58,13 +60,20 @@ def _print(names: Sequence[str], as_json: bool) -> None:
 
     from htzoo.hub.design import load_design
     from htzoo.hub.registry import list_models
+    from htzoo.hub.shipped import measured
     from htzoo.report.sheet import models_table
 
     pretrained = list_models(pretrained=True)
+    results = {name: measured(name) for name in names}
     bar = tqdm(names, desc="counting", unit="model", leave=False, delay=2, disable=None)
     designs = [load_design(name, count_macs=as_json)[0] for name in bar]
     if as_json:
-        json.dump([{**design, "pretrained": design["name"] in pretrained} for design in designs], sys.stdout, indent=2)
+        facts = {
+            name: {"pretrained": name in pretrained, "measured": result and asdict(result)}
+            for name, result in results.items()
+        }
+        json.dump([{**design, **facts[design["name"]]} for design in designs], sys.stdout, indent=2)
         print()
     else:
-        print(models_table(designs, pretrained))
+        reached = {name: result.accuracy for name, result in results.items() if result is not None}
+        print(models_table(designs, reached, pretrained))

@@ -66,11 +66,15 @@ def _publish(folder: Path, repo: str, private: bool | None, revision: str | None
     from huggingface_hub import hf_hub_url
 
     from htzoo.hub.card import CARD_NAME
+    from htzoo.hub.config import CONFIG_NAME, read_config
     from htzoo.hub.explain import explaining
     from htzoo.hub.upload import contents, upload_folder
 
     with explaining(repo):
         hf_hub_url(repo, CARD_NAME)  # looks at the name, and asks nobody
+    if "/" not in repo:
+        raise ValueError(f"--repo is {repo!r}: write ORG/NAME")
+    read_config(folder / CONFIG_NAME)  # or it is no model
     at = f" on branch {revision}" if revision else ""
     files = contents(folder, repo)
     if dry_run:

@@ -41,6 +41,7 @@ class VideoDataModule(LightningDataModule):
         classes: Names of the classes; a label is a position in it.
         clip_count: How many clips were published, or None.
         sources: The published files.
+        made: Whether htzoo makes the clips itself, from nothing that has to be fetched.
         split_files: Names, as patterns, of small files beside the clips that preparing copies to `splits`.
         standard_size: (height, width) to which frames are resized unless `size` says otherwise.
         default_split: The rule that splits the clips unless `split` says otherwise.
@@ -52,12 +53,13 @@ class VideoDataModule(LightningDataModule):
     """
 
     dataset_name: str
-    title: ClassVar[str]
+    title: str
     homepage: ClassVar[str]
     licence: ClassVar[str]
     classes: tuple[str, ...]
     clip_count: ClassVar[int | None] = None
     sources: ClassVar[tuple[Source, ...]] = ()
+    made: ClassVar[bool] = False
     split_files: ClassVar[tuple[str, ...]] = ()
     standard_size: ClassVar[tuple[int, int]] = (120, 160)
     default_split: Split = "group"
@@ -348,8 +350,9 @@ def how_to_get(dataset: type[VideoDataModule], root: Path) -> str:
     name = dataset.dataset_name
     clips = f"{dataset.clip_count:,} clips, " if dataset.clip_count else ""
     command = f"htzoo data prepare {name} --root {root}"
-    return (
-        f"{root / name} does not hold {dataset.title} ({clips}{dataset.licence}; {dataset.homepage}).\n"
-        f"  to download and prepare it:      {command}\n"
-        f"  to prepare what you have of it:  {command} --from FOLDER_OR_ARCHIVE"
-    )
+    where = f"; {dataset.homepage}" if dataset.homepage else ""
+    lacking = f"{root / name} does not hold {dataset.title} ({clips}{dataset.licence}{where})."
+    if dataset.made:
+        return f"{lacking}\n  to make it:  {command}"
+    download = f"  to download and prepare it:      {command}\n" if dataset.sources else ""
+    return f"{lacking}\n{download}  to prepare what you have of it:  {command} --from FOLDER_OR_ARCHIVE"

@@ -27,6 +27,7 @@ class MovingDigits(VideoDataModule):
     homepage = "https://scikit-learn.org/stable/datasets/toy_dataset.html"
     licence = "CC BY 4.0 (the digits)"
     classes = MOTIONS
+    made = True
     clip_count = len(MOTIONS) * GROUPS * CLIPS
     standard_size = (HEIGHT, WIDTH)
     default_split = "official"

@@ -132,11 +132,13 @@ def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, s
             remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
             remedy = f"see {folder / DAMAGED}" if damaged else remedy
             raise DataError(f"{given or folder} has no clip of {dataset.title} that can be read; {remedy}.")
-    except DataError:
+    except DataError as error:
+        text = str(error)
         for tree in trees:
             if tree.is_relative_to(folder / UNPACKED):
                 shutil.rmtree(tree)  # another archive may come in place of this one
-        raise
+                text = text.replace(str(tree), str(given or root / "downloads"))  # where it came from
+        raise DataError(text) from error
     for tree in trees:
         for path, file in files_in(tree, folder):
             if matches(path, dataset.split_files):

@@ -45,6 +45,8 @@ def check_numbers(split: Split, fold: int, folds: int, validation: float) -> Non
     Raises:
         ValueError: A number is out of its range.
     """
+    if split != "official" and folds < 2:
+        raise ValueError(f"folds is {folds}; give at least 2.")
     if not 1 <= fold <= folds:
         raise ValueError(f"fold is {fold}, but split {split} has folds 1 to {folds}.")
     if not 0 < validation < 1:

@@ -62,6 +62,7 @@ class VideoFolder(VideoDataModule):
         """
         self._folder = Path(folder) if folder else Path(root) / self.dataset_name
         self.dataset_name = self._folder.resolve().name
+        self.title = f"Folder {self.dataset_name}"
         self._prepared = table is None and has_index(self._folder)
         self._rows = [] if self._prepared else _rows(self._folder, table)
         labels = (

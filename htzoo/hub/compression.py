@@ -88,7 +88,12 @@ def read_layer(
             raise ValueError(f"{path} holds {len(found)} layers: say which with --layer, one of {names}")
         prefix = found[0]
     if prefix not in found:
-        raise ValueError(f"{path} has no layer {prefix!r}: there are {', '.join(map(repr, found)) or 'none'}")
+        rest = (
+            f"it has {', '.join(map(repr, found)) or 'none'}"
+            if found != [""]
+            else "the file is one layer, leave out --layer"
+        )
+        raise ValueError(f"{path} has no layer {prefix!r}: {rest}")
     start = f"{prefix}." if prefix else ""
     own = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
     own = {key: value for key, value in own.items() if _PARAMETER.fullmatch(key)}

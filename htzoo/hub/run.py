@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 import yaml
@@ -105,6 +106,8 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no file: give a checkpoint, such as RUN/checkpoints/best.ckpt")
+    if not is_zipfile(path):
+        raise _damaged(path, ValueError("it is no whole file of torch.save"))
     try:
         content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True, mmap=True)
         if not (isinstance(content["state_dict"], dict) and isinstance(content["hyper_parameters"], dict)):
@@ -115,7 +118,10 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
 
 
 def _damaged(checkpoint: Path, error: Exception) -> ValueError:
-    return ValueError(f"{checkpoint} is not a checkpoint of htzoo, or is damaged ({first_line(error)})")
+    reason = f"there is no {error} in it" if isinstance(error, KeyError) else first_line(error)
+    return ValueError(
+        f"{checkpoint} is not a checkpoint of htzoo, or is damaged ({reason}): give RUN/checkpoints/best.ckpt"
+    )
 
 
 def _sampling(data: dict[str, Any]) -> FrameSampler:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from htzoo.hub.config import CONFIG_NAME
+from htzoo.hub.config import CONFIG_NAME, Result, read_config
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -22,3 +22,9 @@ def pretrained_names() -> list[str]:
     """Names of all models with trained weights, shipped or on the Hub."""
     shipped = {path.parent.name for path in checkpoint_folder().glob(f"*/{CONFIG_NAME}")}
     return sorted(shipped | PINNED.keys())
+
+
+def measured(name: str) -> Result | None:
+    """What the shipped weights of a model reached, which can be measured again; None without such weights."""
+    path = checkpoint_folder() / name / CONFIG_NAME
+    return read_config(path).result if path.is_file() else None

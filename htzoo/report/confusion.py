@@ -68,6 +68,8 @@ def read_predictions(path: Path) -> tuple[np.ndarray, list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     classes = list(rows[0])[3:] if rows else []
+    if not classes:
+        raise ValueError(f"{path} holds no clip: run htzoo predict again")
     matrix = np.zeros((len(classes), len(classes)), int)
     for row in rows:
         label, predicted = row.get("label"), row.get("predicted")

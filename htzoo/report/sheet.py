@@ -26,12 +26,13 @@ def format_name(design: Mapping[str, Any]) -> str:
     return " + ".join(names) if names else "dense"
 
 
-def models_table(designs: Sequence[Mapping[str, Any]], pretrained: Sequence[str]) -> str:
-    """One line a model: name, data set, cell, format, parameters, ratio, published accuracy, weights."""
-    head = ("name", "data set", "cell", "format", "input weight", "ratio", "layer", "model", "published", "weights")
-    rows = [head, *(_row(design, design["name"] in pretrained) for design in designs)]
+def models_table(designs: Sequence[Mapping[str, Any]], measured: Mapping[str, float], pretrained: Sequence[str]) -> str:
+    """One line a model: name, data set, cell, format, parameters, ratio, accuracies, weights."""
+    numbers = ("input weight", "ratio", "layer", "model", "published", "measured")
+    head = ("name", "data set", "cell", "format", *numbers, "weights")
+    rows = [head, *(_row(d, measured.get(d["name"]), d["name"] in pretrained) for d in designs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    left = {0, 1, 2, 3, 9}
+    left = {0, 1, 2, 3, 10}
     lines = [
         "  ".join(
             cell.ljust(width) if column in left else cell.rjust(width)
@@ -42,7 +43,7 @@ def models_table(designs: Sequence[Mapping[str, Any]], pretrained: Sequence[str]
     return "\n".join(lines)
 
 
-def _row(design: Mapping[str, Any], has_weights: bool) -> tuple[str, ...]:
+def _row(design: Mapping[str, Any], measured: float | None, has_weights: bool) -> tuple[str, ...]:
     ours, dense = design["parameters"], design["dense_parameters"]
     published = (design["published"] or {}).get("accuracy")
     return (
@@ -54,7 +55,7 @@ def _row(design: Mapping[str, Any], has_weights: bool) -> tuple[str, ...]:
         fewer(first_parameters(dense), first_parameters(ours)),
         f"{layer_parameters(ours):,}",
         f"{ours['total']:,}",
-        "" if published is None else f"{published:.3f}",
+        *("" if accuracy is None else f"{accuracy:.3f}" for accuracy in (published, measured)),
         "yes" if has_weights else "",
     )
 

@@ -12,12 +12,14 @@ _SHEET_WIDTH = 13.0  # inches the widest row may take
 _FRAME_HEIGHT = (0.35, 1.0)  # inches: least, most
 _GAP = 0.06  # between frames, in frame heights
 _ROW_GAP = 0.16  # between rows, in frame heights
+_LETTER = 0.1  # width of a letter of a label, in frame heights
 
 
 def plot_clips(clips: Sequence[tuple[str, np.ndarray]], output: Path, title: str) -> None:
-    """Draw a contact sheet: one row a clip, its label at the left, its frames side by side.
+    """Draw a contact sheet: a clip is a row, its label at the left, its frames side by side.
 
-    Clips may differ in length and size; all frames are drawn equally high.
+    Clips may differ in length and size; all frames are drawn equally high. Where they are so narrow that several rows
+    fit beside each other, the clips go on in a next column.
 
     Args:
         clips: (label, frames) pairs; frames are uint8 of shape (T, H, W, C), C = 1 (grey) or 3 (RGB).
@@ -36,7 +38,12 @@ def plot_clips(clips: Sequence[tuple[str, np.ndarray]], output: Path, title: str
 
     # In units of one frame height.
     width = max(len(frames) * (_aspect(frames) + _GAP) for _, frames in clips) - _GAP
-    height = len(clips) * (1.0 + _ROW_GAP) - _ROW_GAP
+    room = width + 0.3 + _LETTER * max(len(label) for label, _ in clips)
+    columns = max(1, min(len(clips), int(_SHEET_WIDTH / room)))  # more than one where the frames are narrow
+    rows = -(-len(clips) // columns)
+    columns = -(-len(clips) // rows)
+    width += (columns - 1) * room
+    height = rows * (1.0 + _ROW_GAP) - _ROW_GAP
     least, most = _FRAME_HEIGHT
     inches = min(max(_SHEET_WIDTH / width, least), most)
     with shared_look():
@@ -44,11 +51,11 @@ def plot_clips(clips: Sequence[tuple[str, np.ndarray]], output: Path, title: str
         # The frames fill the figure exactly; labels and title lie outside, and saving widens the picture to hold them.
         figure.set_layout_engine("none")
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        for row, (label, frames) in enumerate(clips):
-            top = row * (1.0 + _ROW_GAP)
-            axes.text(-0.15, top + 0.5, label, ha="right", va="center", fontsize=11)
+        for place, (label, frames) in enumerate(clips):
+            top, start = place % rows * (1.0 + _ROW_GAP), place // rows * room
+            axes.text(start - 0.15, top + 0.5, label, ha="right", va="center", fontsize=11)
             for number, frame in enumerate(frames):
-                left = number * (_aspect(frames) + _GAP)
+                left = start + number * (_aspect(frames) + _GAP)
                 picture = frame[:, :, 0] if frame.shape[2] == 1 else frame
                 axes.imshow(
                     picture, cmap="gray", vmin=0, vmax=255, extent=(left, left + _aspect(frames), top + 1.0, top)

@@ -10,7 +10,8 @@ from matplotlib.image import imread
 
 from htzoo.cli import data_list, data_show
 from htzoo.cli.main import main
-from htzoo.data import UCF11, VideoDataModule
+from htzoo.data import UCF11, VideoDataModule, VideoFolder, moving_digits
+from htzoo.data.datamodule import how_to_get
 
 from ..data.published import PATHS, prepared
 
@@ -95,6 +96,9 @@ def test_show(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         ("check ucf11 --min-frames 0", "--min-frames is 0"),
         ("show ufc11", "did you mean ucf11"),
         ("show ucf11 --fold 99", "fold is 99"),
+        ("show ucf11 --folds 1", "folds is 1; give at least 2"),
+        ("show ucf11 --fold one", "argument --fold: 'one' is not a whole number"),
+        ("prepare moving_digits_hard --from x", "moving_digits_hard is made, not converted"),
         ("list --jsn", "unrecognized arguments: --jsn"),
     ],
 )
@@ -111,6 +115,7 @@ def test_what_cannot_be_done(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     for words, said in (
         (["prepare", "ytc", "--from", str(tmp_path), "--root", str(tmp_path / "root")], "has no clip of YouTube"),
         (["check", "fight", "--root", str(tmp_path)], f"{tmp_path / 'fight'} does not hold Surveillance Camera Fight"),
+        (["check", "moving_digits", "--root", str(tmp_path)], "to make it:  htzoo data prepare moving_digits --root"),
         (["show", "ucf11", "--root", str(root), "-o", str(tmp_path / "file" / "x")], "choose another --output"),
     ):
         assert main(["data", *words]) == 1
@@ -122,6 +127,24 @@ def test_show_a_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     data_show.run(["show", str(root / "ucf11" / "clips"), "--root", str(tmp_path), "--folds", "4", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["rule"] == "group, fold 1 of 4" and len(found["lengths"]) == 1600
+
+
+def test_prepare_what_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Path, bool]] = []
+    monkeypatch.setattr(moving_digits, "make_moving_digits", lambda folder, hard, **_: made.append((folder, hard)))
+    for name in ("moving_digits", "moving_digits_hard"):
+        assert main(["data", "prepare", name, "--root", str(tmp_path)]) == 0
+        assert f"is made in {tmp_path / name}" in capsys.readouterr().out
+    assert made == [(tmp_path / "moving_digits", False), (tmp_path / "moving_digits_hard", True)]
+
+
+def test_a_folder_goes_by_its_name(root: Path, tmp_path: Path) -> None:
+    folder = VideoFolder(str(root / "ucf11" / "clips"), root=str(tmp_path))
+    assert folder.title == "Folder clips"
+    said = how_to_get(VideoFolder, tmp_path).splitlines()
+    assert said[0].endswith("does not hold A folder of videos (yours).") and len(said) == 2
 
 
 def test_training_on_what_is_not_here(

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 import htzoo
+from htzoo.cli.classify import _clock
 from htzoo.cli.main import main
-from htzoo.data import MovingDigits
+from htzoo.data import MovingDigits, VideoError
 from htzoo.formats import multiply_adds
 from htzoo.formats.suggest import ROWS
+from htzoo.hub.classifier import PublishedClassifier
 from htzoo.hub.pretrained import from_pretrained
 from htzoo.hub.saving import save_pretrained
 from tests.cli.test_training import SMALL, htzoo_command
@@ -90,6 +92,22 @@ def test_publish_dry_run(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -
     assert printed.splitlines()[-1].endswith("as someone/digits; nothing was sent")
     assert main(["publish", str(checkpoint), "--repo", "some one/digits", "--dry-run"]) == 1
     assert "'some one/digits' is no name of a repository: write ORG/NAME" in capsys.readouterr().err
+    assert main(["publish", str(checkpoint), "--repo", "digits", "--dry-run"]) == 1
+    assert "--repo is 'digits': write ORG/NAME" in capsys.readouterr().err
+
+
+def test_what_is_no_model_is_not_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.ckpt").write_text("text")
+    torch.save({"a": 1}, tmp_path / "other.ckpt")
+    for name, message in (
+        ("empty", "config.json cannot be read (No such file or directory): give a folder that htzoo saved"),
+        ("text.ckpt", "it is no whole file of torch.save): give RUN/checkpoints/best.ckpt"),
+        ("other.ckpt", "there is no 'state_dict' in it): give RUN/checkpoints/best.ckpt"),
+    ):
+        assert main(["publish", str(tmp_path / name), "--repo", "someone/digits", "--dry-run"]) == 1
+        printed = capsys.readouterr()
+        assert printed.out == "" and message in printed.err
 
 
 def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,6 +135,10 @@ def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: py
         (["compress", "a", "--to", "tt", "--budget", "9", "--hidden-to", "tt", "-o", "b"], 2, "without a limit"),
         (["classify", "moving_digits_ht", "gone.mp4"], 1, "1 of 1 videos could not be labelled: gone.mp4 does not"),
         (["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b"], 1, "a.pt is no file"),
+        (["compress", "a.pt", "--to", "tt", "--in-modes", "8,8", "-o", "b"], 2, "--rank: --out-modes is missing"),
+        (["compress", "a.pt", "--to", "tt", "--blocks", "2", "-o", "b"], 2, "--blocks is not among them"),
+        (["classify", "a", "b", "--top", "x"], 2, "argument --top: 'x' is not a whole number"),
+        (["classify", "a", "b", "--window", "x"], 2, "argument --window: 'x' is not a number"),
         (
             ["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b", "--trainer.max_epochs=1"],
             2,
@@ -165,6 +187,40 @@ def test_classify_goes_on_after_a_bad_file(
     assert "not a readable video" in bad["error"] and "does not exist" in gone["error"]
     assert len(good["labels"]) == 5
     assert printed.err.startswith("htzoo: 2 of 3 videos could not be labelled: ") and printed.err.count("\n") == 1
+
+
+def test_what_classify_says_of_bad_files(
+    published: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is named once, the sentences end well, and labels are not lost to a table that cannot be written."""
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video")
+    assert main(["classify", str(published), str(bad), "gone.mp4"]) == 1
+    first, second, last = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{bad} is not a readable video") and second == "gone.mp4 does not exist; check the path."
+    assert last.endswith("replace the file. (and 1 more)")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert main(["classify", str(published), str(clip), "--json", "--csv", str(folder)]) == 1
+    printed = capsys.readouterr()
+    assert len(json.loads(printed.out)["clips"]) == 1
+    assert printed.err.startswith(f"htzoo: {folder} cannot be read or written (Is a directory): check the path")
+    assert sorted(tmp_path.iterdir()) == [bad, folder]
+
+
+def test_a_clip_that_is_too_short_is_named(
+    published: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def short(*_: object) -> None:
+        raise VideoError("a clip has 1 frames")
+
+    monkeypatch.setattr(PublishedClassifier, "read", short)
+    assert main(["classify", str(published), str(clip)]) == 1
+    assert f"{clip}: a clip has 1 frames" in capsys.readouterr().err
+
+
+def test_the_clock_of_windows() -> None:
+    assert [_clock(seconds) for seconds in (0, 59.94, 59.96, 61.25)] == ["0:00.0", "0:59.9", "1:00.0", "1:01.2"]
 
 
 def test_classify_windows_of_a_checkpoint(checkpoint: Path, clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -276,6 +332,20 @@ def test_compress_within_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert joint["name"] == "weight_l0" and joint["after"] <= 1500
 
 
+def test_a_budget_is_of_what_is_there_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten times fewer than the weight has, and not than a dense one would have: a small model must not grow."""
+    save_pretrained(small_model(), tmp_path / "small", sampling=SAMPLING)
+    now = from_pretrained(tmp_path / "small").recurrent.weight_ih_l0.num_parameters
+    words = ["compress", str(tmp_path / "small"), "--to", "tt", "-o"]
+    assert main([*words, str(tmp_path / "half"), "--budget", "1.5x", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weights"][0]["after"] <= now / 1.5
+    assert main([*words, str(tmp_path / "large"), "--budget", str(10 * now)]) == 1
+    assert f"--budget allows {10 * now:,} parameters, and there are {now:,} now" in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "none"), "--budget", "1e9x"]) == 1
+    assert "stays within 1 parameters: the smallest has" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "small"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -305,6 +375,10 @@ def test_several_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     words = ["compress", str(tmp_path / "model.pt"), "--to", "tt", "--budget", "4x"]
     assert main([*words, "-o", str(tmp_path / "x")]) == 1
     assert "holds 2 layers: say which with --layer, one of 'a', 'b'" in capsys.readouterr().err
+    torch.save(torch.nn.LSTM(16, 16).state_dict(), tmp_path / "one.pt")
+    one = ["compress", str(tmp_path / "one.pt"), "--to", "tt", "--budget", "4x", "--layer", "c"]
+    assert main([*one, "-o", str(tmp_path / "x")]) == 1
+    assert "has no layer 'c': the file is one layer, leave out --layer" in capsys.readouterr().err
     assert main([*words, "-o", str(tmp_path / "b"), "--layer", "b"]) == 0
     assert type(htzoo.from_pretrained(tmp_path / "b")).__name__ == "GRU"
 

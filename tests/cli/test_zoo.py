@@ -94,6 +94,10 @@ def test_models(capsys: pytest.CaptureFixture[str]) -> None:
         ["fir_lstm", "FIRAction", "LSTM", "dense", "196,608"],
         ["fir_tt", "FIRAction", "LSTM", "TT", "736"],
     ]
+    assert [row.split()[-1] for row in rows] == ["yes", "213,703", "17,831"]
+    assert main(["models", "fir_ht", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert f"{row['measured']['accuracy']:.3f}" in rows[0] and row["measured"]["clips"] == 840
     assert main(["models", "ytc_tt*", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["parameters"]["input_to_hidden"] for row in found] == [3392, 3328]

@@ -234,7 +234,7 @@ def test_nothing_to_prepare(tmp_path: Path) -> None:
     for given in (empty, empty / "wrong.rar"):
         with pytest.raises(DataError, match="has no clip of Deeds that can be read; get Deeds from"):
             prepare(Deeds(), tmp_path / "root", given)
-    with pytest.raises(DataError, match="has no annotation_"):
+    with pytest.raises(DataError, match=r"wrong\.rar has no annotation_"):
         prepare(FIRAction, tmp_path / "root", empty / "wrong.rar")
     assert not any((tmp_path / "root").iterdir())
     with pytest.raises(DataError, match=r"has no clip of Deeds that can be read; see .*damaged\.csv"):

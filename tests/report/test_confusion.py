@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from htzoo.report import confusion
-from htzoo.report.confusion import plot_confusion
+from htzoo.report.confusion import plot_confusion, read_predictions
 from htzoo.report.figures import PALE
 
 from .pictures import pixels, share_of
@@ -98,3 +98,9 @@ def test_refuses(tmp_path, matrix, classes):
     with pytest.raises(ValueError, match=r"matrix"):
         plot_confusion(matrix, classes, tmp_path / "c.png", "title")
     assert not list(tmp_path.iterdir())
+
+
+def test_predictions_without_a_clip(tmp_path):
+    (tmp_path / "predictions.csv").write_text("path,label,predicted,a,b\n")
+    with pytest.raises(ValueError, match=r"predictions\.csv holds no clip: run htzoo predict again"):
+        read_predictions(tmp_path / "predictions.csv")

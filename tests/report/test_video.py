@@ -55,3 +55,13 @@ def test_refuses(tmp_path, frames):
 def test_no_clips(tmp_path):
     with pytest.raises(ValueError, match="no clip"):
         plot_clips([], tmp_path / "clips.png", "title")
+
+
+def test_narrow_clips_go_on_in_a_next_column(tmp_path):
+    colours = [(10 * k, 200, 0) for k in range(1, 25)]
+    plot_clips([("7", solid(colour, frames=8, width=2)) for colour in colours], tmp_path / "clips.png", "title")
+    image = pixels(tmp_path / "clips.png")
+    assert image.shape[1] > image.shape[0]
+    found = [np.argwhere((image == colour).all(-1)).mean(0) for colour in colours]
+    assert found[1][0] > found[0][0] and found[1][1] == pytest.approx(found[0][1])  # down first, then to the right
+    assert found[-1][1] > found[0][1]
