@@ -20,6 +20,7 @@ for advice in (
     "does not have many workers",
     "callbacks used to create the checkpoint",
     "dirpath has changed",
+    "Total length of `DataLoader` across ranks is zero",  # no validation clips, and fast_dev_run
 ):
     warnings.filterwarnings("ignore", message=f"(?s).*{advice}")
 
@@ -154,7 +155,7 @@ class TrainingCLI(LightningCLI):
         if kwargs.get("enable_progress_bar", config.trainer.enable_progress_bar):
             callbacks.append(Bar())
         if self._keeps_none():
-            kwargs["limit_val_batches"] = 0  # Lightning would warn of an empty loader
+            kwargs["limit_val_batches"] = 0
         kwargs["enable_model_summary"] = bool(config.trainer.enable_model_summary)
         self.trainer_defaults["callbacks"] = callbacks
         if config.trainer.logger is None and not config.trainer.fast_dev_run:
