@@ -20,6 +20,7 @@ for advice in (
     "does not have many workers",
     "callbacks used to create the checkpoint",
     "dirpath has changed",
+    "Total length of `DataLoader` across ranks is zero",  # no validation clips, and fast_dev_run
 ):
     warnings.filterwarnings("ignore", message=f"(?s).*{advice}")
 
@@ -36,6 +37,7 @@ from htzoo.cli.checkpoint import check_checkpoint, is_published, load_published,
 from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.memory import reuse_memory  # noqa: E402
 from htzoo.configs import find_config, load_config  # noqa: E402
+from htzoo.data import VideoDataModule  # noqa: E402
 from htzoo.data.catalog import DATASETS, find_dataset  # noqa: E402
 from htzoo.report.run import RunReport  # noqa: E402
 from htzoo.tasks import MultiLabelClassification, Throughput, VideoClassification  # noqa: E402
@@ -145,12 +147,15 @@ class TrainingCLI(LightningCLI):
         if self.subcommand == "fit":
             callbacks.insert(0, Throughput())
             if not config.trainer.fast_dev_run and config.trainer.enable_checkpointing is not False:
-                monitor = None if config.trainer.limit_val_batches == 0 else "val/loss"  # without: the last epoch
+                unseen = config.trainer.limit_val_batches == 0 or self._keeps_none()
+                monitor = None if unseen else "val/loss"  # without: the last epoch
                 callbacks.append(ModelCheckpoint(monitor=monitor, filename="best", save_last=True))
         if config.trainer.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stderr.isatty()  # in a log file, a bar is a line for every refresh
         if kwargs.get("enable_progress_bar", config.trainer.enable_progress_bar):
             callbacks.append(Bar())
+        if self._keeps_none():
+            kwargs["limit_val_batches"] = 0
         kwargs["enable_model_summary"] = bool(config.trainer.enable_model_summary)
         self.trainer_defaults["callbacks"] = callbacks
         if config.trainer.logger is None and not config.trainer.fast_dev_run:
@@ -162,8 +167,12 @@ class TrainingCLI(LightningCLI):
         self.save_config_kwargs["config_filename"] = f"{name}.yaml"  # so that a run of it has the same name
         return super().instantiate_trainer(**kwargs)
 
+    def _keeps_none(self) -> bool:
+        """Whether all clips that are not for testing are trained on."""
+        return isinstance(self.datamodule, VideoDataModule) and self.datamodule.validation == 0
+
     def fit(self, **kwargs: Any) -> None:
-        """Train, then test the epoch of the lowest validation loss."""
+        """Train, then test the epoch of the lowest validation loss, or the last one where nothing is validated."""
         self.trainer.fit(**kwargs)
         checkpoint = self.trainer.checkpoint_callback
         ckpt_path = (checkpoint.best_model_path or None) if isinstance(checkpoint, ModelCheckpoint) else None
@@ -182,7 +191,13 @@ class TrainingCLI(LightningCLI):
             raise KeyboardInterrupt(*go_on) from None
 
     def validate(self, **kwargs: Any) -> None:
-        """Measure on the validation clips."""
+        """Measure on the validation clips.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self._keeps_none():
+            raise ValueError("validation is 0, so that no clips are kept to validate on: measure with htzoo test")
         self.trainer.validate(verbose=False, **kwargs)
 
     def test(self, **kwargs: Any) -> None:

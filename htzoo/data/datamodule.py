@@ -106,7 +106,8 @@ class VideoDataModule(LightningDataModule):
                 None takes what suits the data set. See `htzoo.data.splits.split_clips`.
             fold: Which of the folds is for testing, from 1.
             folds: How many folds; None takes the number that is usual for the data set.
-            validation: Share of the training clips that is kept for validation, about.
+            validation: Share of the training clips that is kept for validation, about. 0 keeps none: all are trained
+                on, and `htzoo fit` tests the last epoch.
             flip: Mirror every other training clip, left to right.
             motion: Show what changes and not the frames: every four of them become one picture, see
                 `htzoo.data.motion.motion_pictures`.

@@ -49,8 +49,8 @@ def check_numbers(split: Split, fold: int, folds: int, validation: float) -> Non
         raise ValueError(f"folds is {folds}; give at least 2.")
     if not 1 <= fold <= folds:
         raise ValueError(f"fold is {fold}, but split {split} has folds 1 to {folds}.")
-    if not 0 < validation < 1:
-        raise ValueError(f"validation is {validation}; give the share of the training clips, between 0 and 1.")
+    if not 0 <= validation < 1:
+        raise ValueError(f"validation is {validation}; give the share of the training clips, from 0 to less than 1.")
 
 
 def split_clips(
@@ -66,14 +66,15 @@ def split_clips(
       sides.
     - "official" is what the publisher says.
 
-    Validation clips always come out of the training part, whole groups of it, except with "clip".
+    Validation clips always come out of the training part, whole groups of it, except with "clip". With `validation` 0
+    there are none, and those that the publisher has for it are trained on.
 
     Args:
         clips: All clips of the set.
         split: Which rule.
         fold: Which of the folds is for testing, from 1.
         folds: How many folds.
-        validation: Share of the training part that is for validation, about.
+        validation: Share of the training part that is for validation, about; 0 keeps none.
         official: From a fold to the publisher's parts, one a clip, None for a clip that is not used.
 
     Returns:
@@ -86,11 +87,14 @@ def split_clips(
     parts: list[Part | None]
     if split == "official":
         parts = list(official(fold))
-        if "val" in parts:
+        if "val" in parts and validation:
             return parts
+        parts = ["train" if part == "val" else part for part in parts]
     else:
         number = _by_group(clips, folds, "folds") if split == "group" else _by_clip(clips, folds)
         parts = ["test" if of_clip == fold - 1 else "train" for of_clip in number]
+    if not validation:
+        return parts
     train = [index for index, part in enumerate(parts) if part == "train"]
     for index in _validation(clips, train, split, validation):
         parts[index] = "val"

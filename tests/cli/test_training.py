@@ -210,6 +210,22 @@ def test_without_validation_or_folder(few_root: Path, tmp_path: Path) -> None:
     assert (tmp_path / "mine.yaml").read_text().startswith("# mine")
 
 
+def test_all_that_is_not_for_testing_is_trained_on(few_root: Path, tmp_path: Path) -> None:
+    words = ["--config=moving_digits_ht", *SMALL, f"--data.root={few_root}", "--data.validation=0"]
+    result = htzoo_command("fit", *words, folder=tmp_path)
+    assert result.stderr == "" and "val loss" not in result.stdout and "test accuracy" in result.stdout
+    (folder,) = (tmp_path / "runs" / "moving_digits_ht").iterdir()
+    best, last = (
+        torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+        for name in ("best", "last")
+    )
+    assert all(torch.equal(value, last[name]) for name, value in best.items())
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["best_epoch"] is None and "groups 1 to 20" in summary["splits"]["train"]
+    words.append(f"--ckpt_path={folder}/checkpoints/best.ckpt")
+    assert "measure with htzoo test" in htzoo_command("validate", *words, folder=tmp_path, status=1).stderr
+
+
 BAD = {
     "a misspelt command": (["fitt"], 2, "no command 'fitt': did you mean fit?"),
     "an unknown configuration": (["fit", "--config=moving_digit_ht"], 2, "did you mean moving_digits_ht"),

@@ -26,6 +26,7 @@ SHORT_NAME = {cls: name for name, (_, cls) in DATASETS.items()}
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:lightning.pytorch.utilities.warnings.PossibleUserWarning"),
+    pytest.mark.filterwarnings("ignore:Total length of `DataLoader` across ranks is zero"),  # no validation clips
     pytest.mark.filterwarnings("ignore:No positive samples found"),  # of a few clips with 12 labels
 ]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from htzoo.data import Clip, MovingDigits
-from htzoo.data.splits import Folds, Part, split_clips
+from htzoo.data.splits import Folds, Part, Split, split_clips
 
 
 def clips_of(groups: list[tuple[int, str]]) -> list[Clip]:
@@ -94,6 +94,16 @@ def test_official_split_is_kept_and_validation_taken_from_its_training() -> None
     assert split_clips(clips, "official", 1, 1, 0.1, lambda fold: with_val) == with_val
 
 
+@pytest.mark.parametrize("split", ["group", "clip", "official"])
+def test_without_validation_all_the_rest_is_trained_on(split: Split) -> None:
+    clips = clips_of([(number % 2, str(number // 2)) for number in range(40)])
+    published: list[Part | None] = ["train", "val"] * 15 + ["test"] * 8 + [None] * 2
+    some = split_clips(clips, split, 2, 5, 0.2, lambda _: published)
+    none = split_clips(clips, split, 2, 5, 0, lambda _: published)
+    assert "val" in some
+    assert none == ["train" if part == "val" else part for part in some]
+
+
 def test_wrong_numbers_are_named() -> None:
     clips = clips_of([(0, str(number)) for number in range(5)])
     with pytest.raises(ValueError, match="fold is 6, but split group has folds 1 to 5"):
@@ -102,8 +112,8 @@ def test_wrong_numbers_are_named() -> None:
         split_clips(clips, "group", 1, 6, 0.1, no_official)
     with pytest.raises(ValueError, match="folds is 9, but there are 5 clips"):
         split_clips(clips, "clip", 1, 9, 0.1, no_official)
-    with pytest.raises(ValueError, match=r"validation is 0; give the share"):
-        split_clips(clips, "clip", 1, 5, 0, no_official)
+    with pytest.raises(ValueError, match=r"validation is 1; give the share"):
+        split_clips(clips, "clip", 1, 5, 1, no_official)
     with pytest.raises(ValueError, match="split is 'official'; choose one of group, clip"):
         Folds().of("official")
     assert Folds(official=3).of("official") == 3
