@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import LightningDataModule
+
+from htzoo.data.datamodule import VideoDataModule
 from htzoo.hub.config import plain
 from htzoo.hub.run import read_checkpoint
 from htzoo.tasks import VideoClassification
@@ -46,8 +49,16 @@ def is_published(path: str) -> bool:
     return not path.endswith(".ckpt") and not Path(path).is_file()
 
 
-def load_published(name: str, task: VideoClassification) -> None:
+def load_published(name: str, task: VideoClassification, data: LightningDataModule) -> None:
     """Give a task the weights of a published model.
+
+    Where the model was trained for another split of these data, whose test clips it may have seen, standard error says
+    so.
+
+    Args:
+        name: of the model.
+        task: what gets the weights.
+        data: what it will be measured on.
 
     Raises:
         ValueError: there is no such model, or it is another one.
@@ -58,6 +69,15 @@ def load_published(name: str, task: VideoClassification) -> None:
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
     _compare(name, model.config.arguments, state, task)
     task.load_state_dict(state)
+    result = model.config.result
+    if result is None or not isinstance(data, VideoDataModule) or result.dataset != data.dataset_name:
+        return
+    if f"(split {data.rule})" not in result.split:
+        print(
+            f"htzoo: note: {name} was trained for {result.split}, and is measured on split {data.rule}, some of whose "
+            "clips it may have been trained on",
+            file=sys.stderr,
+        )
 
 
 def _compare(path: str, arguments: Mapping[str, Any], saved: Mapping[str, Any], task: VideoClassification) -> None:

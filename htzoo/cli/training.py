@@ -130,7 +130,7 @@ class TrainingCLI(LightningCLI):
         """Refuse a checkpoint of another model before any work is done."""
         path = self.config[self.subcommand].get("ckpt_path")
         if path is not None and self.subcommand != "fit" and is_published(path):
-            load_published(path, self.model)
+            load_published(path, self.model, self.datamodule)
             self.config_init[self.subcommand].ckpt_path = None  # the weights are there
         elif path is not None:
             check_checkpoint(path, self.model)

@@ -161,6 +161,11 @@ class VideoDataModule(LightningDataModule):
         return None
 
     @property
+    def rule(self) -> str:
+        """How the clips are split, in words."""
+        return self.split if self.folds == 1 else f"{self.split}, fold {self.fold} of {self.folds}"
+
+    @property
     def folder(self) -> Path:
         """Folder of this data set."""
         return self.root / self.dataset_name

@@ -44,7 +44,7 @@ def describe(data: VideoDataModule) -> Statistics:
         for part in PARTS
     }
     return Statistics(
-        rule=f"{data.split}, fold {data.fold} of {data.folds}",
+        rule=data.rule,
         counts=counts,
         clips={part: parts.count(part) for part in PARTS},
         groups={part: len(found) for part, found in members.items()},

@@ -172,7 +172,6 @@ def _counts(pl_module: pl.LightningModule) -> tuple[dict[str, int], dict[str, in
 
 def _splits(data: VideoDataModule) -> dict[str, str]:
     """In words, what the clips were split into."""
-    rule = data.split if data.folds == 1 else f"{data.split}, fold {data.fold} of {data.folds}"
     words = {}
     for part in ("train", "val", "test"):
         clips = [clip for clip, of_clip in zip(data.clips, data.parts, strict=True) if of_clip == part]
@@ -181,7 +180,7 @@ def _splits(data: VideoDataModule) -> dict[str, str]:
         if groups and all(map(str.isdigit, groups)) and int(groups[-1]) - int(groups[0]) == len(groups) - 1:
             named = f", groups {int(groups[0])} to {int(groups[-1])}"
         if clips:
-            words[part] = f"{len(clips):,} clips{named} (split {rule})"
+            words[part] = f"{len(clips):,} clips{named} (split {data.rule})"
     return words
 
 
@@ -215,7 +214,8 @@ def _machine(trainer: pl.Trainer) -> str:
     if trainer.strategy.root_device.type == "cuda":
         return f"{trainer.world_size} x {torch.cuda.get_device_name()}"
     processes = f"{trainer.world_size} processes, " if trainer.world_size > 1 else ""
-    return f"{processes}{available_cores()} CPU cores, {platform.machine()}, {platform.system()}"
+    cores = available_cores()
+    return f"{processes}{cores} CPU {'core' if cores == 1 else 'cores'}, {platform.machine()}, {platform.system()}"
 
 
 def _say(trainer: pl.Trainer, text: str) -> None:

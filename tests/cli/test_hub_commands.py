@@ -72,7 +72,11 @@ def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Pat
     assert len(clips) == model.config.result.clips
     assert right / len(clips) == pytest.approx(model.config.result.accuracy)
     words = ["--config", "moving_digits_ht", *SMALL, f"--data.root={few_root}", "--ckpt_path", str(published)]
-    assert f"({right} of {len(clips)} clips)" in htzoo_command("test", *words, folder=tmp_path).stdout
+    measured = htzoo_command("test", *words, folder=tmp_path)
+    assert f"({right} of {len(clips)} clips)" in measured.stdout
+    assert "may have been trained on" not in measured.stderr
+    other = htzoo_command("test", *words, "--data.split", "group", "--data.fold", "2", folder=tmp_path).stderr
+    assert "measured on split group, fold 2 of 5, some of whose clips it may have been trained on" in other
     refused = htzoo_command("test", *words[:-1], "moving_digits_ht", folder=tmp_path, status=1).stderr
     assert "a checkpoint of another model: frame_size is [120, 160, 3] there and [12, 16, 3] here" in refused
 
