@@ -15,6 +15,7 @@ from htzoo.formats.native.library import MOST_AXES, library
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, NATIVE, Machine, Product, plan
 
+_CLEARLY = 0.9  # of the libraries' time; predictions are off by about as much
 EXPORTED_ROWS = 256  # an exported graph serves every batch size: planned for this many rows, it is right for all
 
 
@@ -198,9 +199,13 @@ def chain_of(network: Network, rows: int, device: torch.device, dtype: torch.dty
     """
     if torch.compiler.is_compiling():
         return exported_chain(network, device)
-    # Plans differ little between neighbouring batch sizes; powers of two keep the cache small.
-    rows = 1 << max(rows - 1, 0).bit_length()
-    return _chain(network, rows, input_gradient, machine_of(network, device, dtype))
+    return _fastest(network, _rounded(rows), device, dtype, input_gradient)
+
+
+@lru_cache(maxsize=1024)
+def _fastest(network: Network, rows: int, device: torch.device, dtype: torch.dtype, input_gradient: bool) -> Chain:
+    machine = machine_of(network, rows, device, dtype, input_gradient=input_gradient)
+    return _chain(network, rows, input_gradient, machine)
 
 
 def exported_chain(network: Network, device: torch.device) -> Chain:
@@ -208,14 +213,27 @@ def exported_chain(network: Network, device: torch.device) -> Chain:
     return _chain(network, EXPORTED_ROWS, True, CPU if device.type == "cpu" else GPU)
 
 
-def machine_of(network: Network, device: torch.device, dtype: torch.dtype) -> Machine:
-    """What the chains of a network are planned for.
+def machine_of(
+    network: Network, rows: int, device: torch.device, dtype: torch.dtype, *, input_gradient: bool
+) -> Machine:
+    """What a chain is planned for; the arguments are those of :func:`chain_of`.
 
-    Compiled code where there is some, but for a single large matrix, at which libraries are best.
+    Compiled code where there is some and it is predicted to be clearly faster: where ranks are high, the products are
+    so large that libraries are best at them.
     """
     if device.type != "cpu":
         return GPU
-    return NATIVE if dtype == torch.float32 and len(network.cores) > 1 and library() else CPU
+    if dtype != torch.float32 or len(network.cores) == 1 or library() is None:
+        return CPU
+    compiled, libraries = (
+        plan(network, _rounded(rows), input_gradient=input_gradient, machine=machine) for machine in (NATIVE, CPU)
+    )
+    return NATIVE if compiled.seconds < _CLEARLY * libraries.seconds else CPU
+
+
+def _rounded(rows: int) -> int:
+    """Plans differ little between neighbouring batch sizes; powers of two keep the cache small."""
+    return 1 << max(rows - 1, 0).bit_length()
 
 
 @lru_cache(maxsize=1024)

@@ -142,7 +142,9 @@ def contestant(layer: nn.Module, setting: Setting) -> Contestant:
                 }
             for part, network in parts.items():
                 rows = setting.batch * (1 if part.startswith("weight_hh") else setting.frames)
-                size += multiply_adds(network, rows, machine_of(network, parameter.device, parameter.dtype))
+                wanted = part.startswith("weight_hh")
+                machine = machine_of(network, rows, parameter.device, parameter.dtype, input_gradient=wanted)
+                size += multiply_adds(network, rows, machine)
             if not name.startswith("weight_hh"):
                 input_parameters += weight.num_parameters
     return Contestant(layer, False, input_parameters, size)

@@ -50,5 +50,5 @@ def test_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_it_chains_are_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("htzoo.formats.chain.library", lambda: None)
-    network = TensorTrain((2, 3), (2, 3), 2).network(6, 6)
+    network = TensorTrain((2, 5), (5, 2), 2).network(10, 10)
     assert not chain_of(network, 5, torch.device("cpu"), torch.float32, input_gradient=True).native

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from htzoo.formats import FORMATS, Format, HierarchicalTucker, TensorRing, TensorTrain
+from htzoo.formats import FORMATS, Format, HierarchicalTucker, TensorRing, TensorTrain, suggest
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.merge import to_dense
 from htzoo.formats.multiply import backward_to_input, multiply, product
@@ -120,6 +120,15 @@ def test_only_float32_on_a_cpu_and_several_cores() -> None:
     assert not chain_of(network, 5, torch.device("meta"), torch.float32, input_gradient=True).native
     dense = FORMATS["Dense"]().network(6, 6)
     assert not chain_of(dense, 5, cpu, torch.float32, input_gradient=True).native
+
+
+def test_high_ranks_are_left_to_libraries() -> None:
+    """Of a budget of a fifteenth, the products are hundreds of numbers long and wide."""
+    cpu = torch.device("cpu")
+    for budget, native in ((15, False), (150, True)):
+        chosen = suggest("HierarchicalTucker", 768, 256, gates=4, budget=768 * 1024 // budget)
+        network = chosen.network(768, 256, 4)
+        assert chain_of(network, 1024, cpu, torch.float32, input_gradient=False).native is native
 
 
 def test_inputs_that_are_not_contiguous() -> None:
