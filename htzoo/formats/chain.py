@@ -11,7 +11,7 @@ from torch import Tensor
 
 from htzoo.formats.matmul import add_matmul, matmul
 from htzoo.formats.merge import Edges, PairwiseOrder, contract, merge_order
-from htzoo.formats.native.library import MOST_AXES, library
+from htzoo.formats.native.build import MOST_AXES, library
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, NATIVE, Machine, Product, plan
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.chain import Chain, Link
-from htzoo.formats.native.library import MOST_AXES, library
+from htzoo.formats.native.build import MOST_AXES, library
 from htzoo.formats.plan import NATIVE
 
 _SLACK, _MOST_LINKS, _MOST_THREADS = 16, 8, 64  # as in tile.h and chain.c

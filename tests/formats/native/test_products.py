@@ -18,7 +18,7 @@ from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.merge import to_dense
 from htzoo.formats.multiply import backward_to_input, multiply, product
 from htzoo.formats.native import products
-from htzoo.formats.native.library import library
+from htzoo.formats.native.build import library
 from htzoo.formats.network import Network
 from htzoo.formats.plan import NATIVE, Machine
 from tests.formats.test_networks import UCF11, formats

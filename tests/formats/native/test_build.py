@@ -1,5 +1,6 @@
 """Compiling once, and doing without."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from htzoo.formats import TensorTrain
 from htzoo.formats.chain import chain_of
-from htzoo.formats.native.library import library
+from htzoo.formats.native.build import library
 
 COMPILES = library() is not None
 
@@ -49,6 +50,6 @@ def test_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_it_chains_are_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("htzoo.formats.chain.library", lambda: None)
+    monkeypatch.setattr(importlib.import_module("htzoo.formats.chain"), "library", lambda: None)
     network = TensorTrain((2, 5), (5, 2), 2).network(10, 10)
     assert not chain_of(network, 5, torch.device("cpu"), torch.float32, input_gradient=True).native
