@@ -72,17 +72,7 @@ def backward(
     input_gradient: bool,
     totals: list[Tensor] | None,
 ) -> tuple[Tensor | None, list[Tensor]]:
-    """Gradients of the input, where wanted, and of the matrices, added to ``totals`` where these are given.
-
-    Args:
-        chain: the products.
-        matrices: one a link, block by block.
-        x: the inputs.
-        d_y: the gradient of the outputs.
-        saved: from :func:`forward`; computed again when empty.
-        input_gradient: whether the gradient of ``x`` is wanted.
-        totals: gradients for other rows.
-    """
+    """What :func:`htzoo.formats.multiply.backward` gives; without ``saved`` what came into a product is computed again."""
     x, d_y = x.contiguous(), d_y.contiguous()
     if totals is None:
         totals = [torch.zeros_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]

@@ -1,8 +1,7 @@
 /* Small products of float32 matrices.
  *
  * A tile of up to 12 vectors of sums is kept in registers while it runs along the inner axis. Matrix libraries are made
- * for large matrices; the products of a chain have inner axes of 8 to 80 numbers and 8 to 64 columns, where this reaches
- * several times their speed.
+ * for large matrices, and the products of a chain have inner axes of 8 to 80 numbers and 8 to 64 columns.
  *
  * Matrices are in row-major order. What is read as vectors has SLACK floats behind its end.
  */
