@@ -25,8 +25,8 @@ from htzoo.formats.network import Network
 class Machine:
     """The few constants of the cost model, per second, for float32.
 
-    They settle how many multiply-adds one byte of memory traffic, or one more kernel, is worth, and between two machines
-    which of them takes less time.
+    They settle how many multiply-adds one byte of memory traffic, or one more kernel, is worth, and which of two
+    machines takes less time.
     """
 
     multiply_adds: float
