@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Any
 
-import timm
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
-from timm.data import create_transform, resolve_model_data_config  # type: ignore[attr-defined]
-from timm.data.transforms import MaybeToTensor
 from torch import Tensor, nn
-from torchvision.transforms import Compose, Normalize
 
 from htzoo.models.backbone_weights import load_weights
+from htzoo.models.efficientnet_lite import EfficientNetLite0
 from htzoo.names import did_you_mean
 
 
@@ -37,28 +36,20 @@ class Backbone(nn.Module):
 
     mean: Tensor
     std: Tensor
+    network: Any
 
     def __init__(self, name: str, weights: str | None = None, frozen: bool = False) -> None:
         super().__init__()
-        if not timm.is_model(name.partition(".")[0]):
-            hint = did_you_mean(name, timm.list_models(), "timm.list_models() has the names")
-            raise ValueError(f"backbone is {name!r}, which timm does not know: {hint}")
         self.name = name
         self.frozen = frozen
-        if weights is None and torch.get_default_device().type == "meta":
-            self.network = pickle.loads(_without_numbers(name))
-        else:
-            self.network = _published(name) if weights == "timm" else timm.create_model(name, num_classes=0)
-        if weights not in (None, "timm"):
-            load_weights(self.network, name, weights)
-        config = resolve_model_data_config(self.network)  # type: ignore[no-untyped-call]
+        loading = weights is None and torch.get_default_device().type == "meta"
+        is_lite = name.partition(".")[0] == "tf_efficientnet_lite0"
+        self.network = EfficientNetLite0() if loading and is_lite else _create(name, weights)
         self.num_features = int(self.network.head_hidden_size)
-        # timm's own steps up to the conversion to a tensor, all of which take batches of uint8 tensors as well.
-        self.input_size: tuple[int, int] = tuple(config["input_size"][1:])
-        steps = create_transform(**config, is_training=False).transforms
-        self.resize = Compose([step for step in steps if not isinstance(step, MaybeToTensor | Normalize)])
+        self.data_config = _data_config(self.network)
+        self.input_size: tuple[int, int] = tuple(self.data_config["input_size"][1:])
         for key in ("mean", "std"):  # on the CPU even where the weights have no numbers
-            value = 255 * torch.tensor(config[key], device="cpu").reshape(-1, 1, 1)
+            value = 255 * torch.tensor(self.data_config[key], device="cpu").reshape(-1, 1, 1)
             self.register_buffer(key, value, persistent=False)
         if frozen:
             self.requires_grad_(False)
@@ -68,6 +59,19 @@ class Backbone(nn.Module):
         """Training mode, unless the network is frozen."""
         super().train(mode and not self.frozen)
         return self
+
+    @cached_property
+    def resize(self) -> Callable[[Tensor], Tensor]:
+        """Steps of timm's up to the conversion to a tensor, all of which take batches of uint8 tensors as well."""
+        from timm.data import create_transform  # type: ignore[attr-defined]
+        from timm.data.transforms import MaybeToTensor
+        from torchvision.transforms import Compose, Normalize
+
+        steps = create_transform(**self.data_config, is_training=False).transforms
+        resize: Callable[[Tensor], Tensor] = Compose(
+            [step for step in steps if not isinstance(step, MaybeToTensor | Normalize)]
+        )
+        return resize
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features (n, num_features) of frames (n, 3, height, width) with pixels 0 to 255."""
@@ -86,8 +90,27 @@ class Backbone(nn.Module):
         return found.hexdigest()
 
 
+def _create(name: str, weights: str | None) -> nn.Module:
+    import timm
+
+    if not timm.is_model(name.partition(".")[0]):
+        hint = did_you_mean(name, timm.list_models(), "timm.list_models() has the names")
+        raise ValueError(f"backbone is {name!r}, which timm does not know: {hint}")
+    if weights == "timm":
+        return _published(name)
+    if weights is None and torch.get_default_device().type == "meta":
+        empty: nn.Module = pickle.loads(_without_numbers(name))
+        return empty
+    network: nn.Module = timm.create_model(name, num_classes=0)
+    if weights is not None:
+        load_weights(network, name, weights)
+    return network
+
+
 def _published(name: str) -> nn.Module:
     """A network with timm's weights, downloaded once."""
+    import timm
+
     try:
         return timm.create_model(name, pretrained=True, num_classes=0)
     except LocalEntryNotFoundError as error:
@@ -100,5 +123,17 @@ def _published(name: str) -> nn.Module:
 @lru_cache(maxsize=4)
 def _without_numbers(name: str) -> bytes:
     """A network on the meta device, pickled: to draw weights without numbers, or to copy modules, takes far longer."""
+    import timm
+
     with torch.device("meta"):
         return pickle.dumps(timm.create_model(name, num_classes=0))
+
+
+def _data_config(network: nn.Module) -> dict[str, Any]:
+    """How a network wants its images: size, normalisation, and how to resize them."""
+    if isinstance(network, EfficientNetLite0):
+        return network.data_config
+    from timm.data import resolve_model_data_config  # type: ignore[attr-defined]
+
+    config: dict[str, Any] = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
+    return config

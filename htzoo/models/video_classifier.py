@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from htzoo.formats import Format, format_from_dict
+from htzoo.models.backbone import Backbone
 from htzoo.models.pixels import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
 
@@ -89,9 +90,7 @@ class VideoClassifier(nn.Module):
         features = math.prod(self.frame_size)
         if backbone is not None:
             with _uncollected():
-                from htzoo.models.backbone import Backbone  # timm takes seconds to import; raw pixels do without it
-
-            self.backbone = Backbone(backbone, backbone_weights, backbone_frozen)
+                self.backbone = Backbone(backbone, backbone_weights, backbone_frozen)
             features = self.backbone.num_features
         self.recurrent = CELLS[cell](
             features,

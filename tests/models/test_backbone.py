@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from htzoo.models import VideoClassifier, count_parameters
 from htzoo.models.backbone import Backbone
 from htzoo.models.backbone_weights import package_weights
+from htzoo.models.efficientnet_lite import EfficientNetLite0
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:efficientnet_lite_pytorch")
 
@@ -27,7 +28,7 @@ def picture(height: int = 90, width: int = 121) -> np.ndarray:
 @pytest.mark.parametrize("changes", [{}, {"crop_pct": 0.8}, {"crop_mode": "squash"}, {"interpolation": "bilinear"}])
 def test_preprocessing_is_timms(changes: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     real = resolve_model_data_config
-    monkeypatch.setattr("htzoo.models.backbone.resolve_model_data_config", lambda model: {**real(model), **changes})
+    monkeypatch.setattr("timm.data.resolve_model_data_config", lambda model: {**real(model), **changes})
     backbone = Backbone("test_resnet")
     seen: list[Tensor] = []
     backbone.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -38,6 +39,28 @@ def test_preprocessing_is_timms(changes: dict[str, object], monkeypatch: pytest.
     level = 1 / 255 / min(config["std"])  # PIL rounds its weights: one of 255 levels here and there
     assert (seen[0][0] - expected).abs().max() <= 1.01 * level
     assert (seen[0][0] - expected).abs().mean() < 0.3 * level
+
+
+@pytest.mark.parametrize("size", [224, 97])
+def test_lite0_without_timm_is_timms(size: int) -> None:
+    torch.manual_seed(0)
+    name = "tf_efficientnet_lite0"
+    expected = Backbone(name)
+    with torch.device("meta"):
+        found = Backbone(name)
+    assert isinstance(found.network, EfficientNetLite0)
+    assert found.data_config == expected.data_config
+    found.load_state_dict(expected.state_dict(), assign=True)
+    assert [*found.state_dict()] == [*expected.state_dict()]
+    frames = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
+    for backbone in (found, expected):
+        backbone.train()
+    assert torch.equal(found(frames), expected(frames))
+    for backbone in (found, expected):  # with the statistics of that batch
+        backbone.eval()
+    assert torch.equal(found(frames), expected(frames))
+    pictures = frames / 255
+    assert torch.equal(found.network(pictures), expected.network(pictures))  # not resized
 
 
 def test_weights_from_a_file(tmp_path: Path) -> None:
