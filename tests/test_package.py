@@ -36,8 +36,8 @@ def test_wheel_carries_configs_checkpoints_and_sources(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"htzoo/_configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")} <= names
     assert {"htzoo/_checkpoints/README.md", "htzoo/py.typed", "htzoo/cli/main.py"} <= names
-    sources = [path for path in (ROOT / "htzoo" / "formats" / "native").iterdir() if path.suffix in (".c", ".h")]
-    assert sources and {f"htzoo/formats/native/{path.name}" for path in sources} <= names
+    sources = [path for path in (ROOT / "htzoo" / "native").iterdir() if path.suffix in (".c", ".h")]
+    assert sources and {f"htzoo/native/{path.name}" for path in sources} <= names
     assert not any(name.startswith(("tests", "benchmarks", "data")) for name in names)
 
 

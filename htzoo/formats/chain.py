@@ -11,9 +11,9 @@ from torch import Tensor
 
 from htzoo.formats.matmul import add_matmul, matmul
 from htzoo.formats.merge import Edges, PairwiseOrder, contract, merge_order
-from htzoo.formats.native.build import MOST_AXES, library
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, NATIVE, Machine, Product, plan
+from htzoo.native.build import MOST_AXES, library
 
 _CLEARLY = 0.9  # of the libraries' time; predictions are off by about as much
 EXPORTED_ROWS = 256  # an exported graph serves every batch size: planned for this many rows, it is right for all
@@ -78,6 +78,12 @@ class Chain:
     def num_saved(self) -> int:
         """How many tensors :meth:`apply_and_save` keeps."""
         return self.blocks * sum(link.saved for link in self.links)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is nothing but one product with a matrix (in_features, out_features)."""
+        first = self.links[0]
+        return len(self.links) == self.blocks == first.after == 1 and first.permutation is self.permutation is None
 
     def matrices(self, cores: Sequence[Tensor]) -> list[Tensor]:
         """The matrix of every link, block by block. Gradients flow to the cores."""

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.matmul import is_transformed
-from htzoo.formats.native import products as native
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU
+from htzoo.native import products as native
 
 
 def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:

@@ -346,7 +346,10 @@ def _least_seconds(network: Network, layout: Edges, rows: int, machine: Machine)
 
 
 def _copy_seconds(network: Network, layout: Edges, permutation: Sequence[int], rows: int, machine: Machine) -> float:
-    """A transposing copy of axes ``layout``."""
+    """A transposing copy of axes ``layout``; none where only axes of size 1 change places."""
+    moved = [k for k in permutation if network.sizes[layout[k]] > 1]
+    if moved == sorted(moved):
+        return 0.0
     numbers = rows * network.size(layout)
     together = 0
     while together < len(layout) and permutation[-1 - together] == len(layout) - 1 - together:

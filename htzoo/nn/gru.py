@@ -12,6 +12,7 @@ aten = torch.ops.aten
 
 
 class _GRUCell(Cell):
+    name = "GRU"
     gates = 3
     states = 1
 

@@ -13,6 +13,7 @@ aten = torch.ops.aten
 
 
 class _LSTMCell(Cell):
+    name = "LSTM"
     gates = 4
     states = 2
 

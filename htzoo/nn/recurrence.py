@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.matmul import is_transformed
+from htzoo.native import recurrence as native
 from htzoo.nn.autocast import autocasts
 from htzoo.nn.weight import Prepared
 
@@ -26,6 +27,7 @@ class Cell(ABC):
     hidden state give to the pre-activations, gates side by side.
     """
 
+    name: str
     gates: int
     states: int
 
@@ -70,9 +72,11 @@ def recur(
     wanted = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
     with _full_precision(x_parts):
         # An export has no backward, and torch.func and forward-mode differentiation derive their own.
-        if not wanted or torch.compiler.is_compiling() or is_transformed(*tensors):
+        if torch.compiler.is_compiling() or is_transformed(*tensors):
             outputs, last, _ = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
             return torch.cat(outputs), last
+        if not wanted:
+            return _forward(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)[:2]
         constants = (cell, batch_sizes, product.chain, product.padding, reverse)
         results = _Recurrence.apply(constants, *inputs)
     return results[0], results[1:]
@@ -178,6 +182,23 @@ def _run_back(
     return d_x_parts, d_x_parts if same else torch.cat(d_h), d_state, totals
 
 
+def _forward(
+    cell: Cell,
+    x_parts: Tensor,
+    batch_sizes: list[int],
+    state: State,
+    product: Prepared,
+    hidden_bias: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, State, list[_Step] | native.Kept]:
+    """Outputs, the last state, and what the backward needs; in compiled code where there is some for all this."""
+    matrix = product.matrices[0]
+    if not any(product.padding) and native.takes(cell.name, product.chain, x_parts, hidden_bias, *state, matrix):
+        return native.forward(cell.name, x_parts, batch_sizes, state, matrix, hidden_bias, reverse)
+    outputs, last, steps = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
+    return torch.cat(outputs), last, steps
+
+
 class _Recurrence(torch.autograd.Function):
     """The steps without autograd's bookkeeping, and their backward.
 
@@ -190,11 +211,13 @@ class _Recurrence(torch.autograd.Function):
         """Outputs, and the last state. ``rest`` is the initial state, then the matrices of the hidden weight."""
         cell, batch_sizes, chain, padding, reverse = constants
         state, product = rest[: cell.states], Prepared(chain, rest[cell.states :], padding)
-        outputs, last, steps = _run(cell, x_parts, batch_sizes, state, product, bias, reverse)
+        outputs, last, kept = _forward(cell, x_parts, batch_sizes, state, product, bias, reverse)
         ctx.constants = constants
-        ctx.counts = [[len(tensors) for tensors in step] for step in steps]
-        ctx.save_for_backward(x_parts, bias, *rest, *(tensor for step in steps for part in step for tensor in part))
-        return torch.cat(outputs), *last
+        ctx.compiled = isinstance(kept, native.Kept)
+        groups = list(kept) if ctx.compiled else [part for step in kept for part in step]
+        ctx.counts = [len(group) for group in groups]
+        ctx.save_for_backward(x_parts, bias, *rest, *(tensor for group in groups for tensor in group))
+        return outputs, *last
 
     @staticmethod
     def backward(ctx: Any, d_outputs: Tensor, *d_last: Tensor) -> Any:
@@ -209,20 +232,29 @@ class _Recurrence(torch.autograd.Function):
                 # The gradient itself will be differentiated. What the forward kept has no graph, so the plain steps
                 # run again under autograd: slower, but right for every order.
                 return _differentiable(ctx, inputs, (d_outputs, *d_last))
-            steps = [_Step(*(tuple(islice(tensors, n)) for n in counts)) for counts in ctx.counts]
+            groups = [tuple(islice(tensors, count)) for count in ctx.counts]
             # A single large matrix gets its gradient from one product over all steps, the small ones of a chain a part
             # at every step, while all that they need is in the cache.
             wanted = any(ctx.needs_input_grad[3 + cell.states :])
             gathered = wanted and len(chain.links) == 1
-            d_x_parts, d_h_parts, d_state, totals = _run_back(
-                cell, steps, batch_sizes, d_outputs, d_last, product, reverse, at_every_step=wanted and not gathered
-            )
+            totals: list[Tensor] | None = None
+            if ctx.compiled:
+                kept = native.Kept(*groups)
+                before = kept.before[0]
+                d_x_parts, d_h_parts, d_state = native.backward(
+                    cell.name, d_outputs, d_last, batch_sizes, product.matrices[0], kept, reverse
+                )
+            else:
+                steps = [_Step(*groups[k : k + 3]) for k in range(0, len(groups), 3)]
+                d_x_parts, d_h_parts, d_state, totals = _run_back(
+                    cell, steps, batch_sizes, d_outputs, d_last, product, reverse, at_every_step=wanted and not gathered
+                )
+                before = torch.cat([step.before[0] for step in steps])
             d_bias = None if bias is None else d_h_parts.sum(0)
             d_matrices: Sequence[Tensor | None] = totals or [None] * len(product.matrices)
             if gathered:
-                hidden = torch.cat([step.before[0] for step in steps])
                 dtype = product.matrices[0].dtype
-                d_matrices = product.backward_to_matrices(hidden.to(dtype), d_h_parts.to(dtype))
+                d_matrices = product.backward_to_matrices(before.to(dtype), d_h_parts.to(dtype))
             return None, d_x_parts, d_bias, *d_state, *d_matrices
 
 

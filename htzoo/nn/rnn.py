@@ -13,6 +13,7 @@ aten = torch.ops.aten
 
 
 class _TanhCell(Cell):
+    name = "tanh"
     gates = 1
     states = 1
 
@@ -26,6 +27,8 @@ class _TanhCell(Cell):
 
 
 class _ReLUCell(_TanhCell):
+    name = "relu"
+
     def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         h = (x_part + h_part).relu()
         return (h,), (h,)

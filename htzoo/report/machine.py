@@ -12,7 +12,7 @@ import torch
 
 from htzoo import __version__
 from htzoo.cores import available_cores
-from htzoo.formats.native.build import library
+from htzoo.native.build import library
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

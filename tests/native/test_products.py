@@ -17,10 +17,10 @@ from htzoo.formats import FORMATS, Format, HierarchicalTucker, TensorRing, Tenso
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.merge import to_dense
 from htzoo.formats.multiply import backward_to_input, multiply, product
-from htzoo.formats.native import products
-from htzoo.formats.native.build import library
 from htzoo.formats.network import Network
 from htzoo.formats.plan import NATIVE, Machine
+from htzoo.native import products
+from htzoo.native.build import library
 from tests.formats.test_networks import UCF11, formats
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler, or a processor that is not compiled for")

@@ -8,7 +8,7 @@ import torch
 
 from htzoo.formats import TensorTrain
 from htzoo.formats.chain import chain_of
-from htzoo.formats.native.build import library
+from htzoo.native.build import library
 
 COMPILES = library() is not None
 

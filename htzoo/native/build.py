@@ -15,7 +15,9 @@ from pathlib import Path
 import torch
 
 MOST_AXES = 32  # of a tensor that is reordered, as in reorder.h
-_SOURCES = [Path(__file__).with_name(name) for name in ("chain.c", "link.h", "tile.h", "reorder.h")]
+MOST_THREADS = 64  # as in threads.h
+_FOLDER = Path(__file__).parent
+_SOURCES = sorted(_FOLDER.glob("*.c"))
 _FLAGS = ("-O2", "-shared", "-fPIC", "-pthread")
 _X86 = ("-mavx2", "-mfma")  # what every x86 processor that PyTorch calls so has
 _PROCESSORS = {"AVX2": _X86, "AVX512": _X86}
@@ -35,18 +37,19 @@ def library() -> ctypes.CDLL | None:
     if flags is None or not compiler:
         return None
     command = [*compiler, *_FLAGS, *flags]
-    parts = [*(source.read_bytes() for source in _SOURCES), repr(command).encode()]
+    parts = [*(source.read_bytes() for source in (*_SOURCES, *sorted(_FOLDER.glob("*.h")))), repr(command).encode()]
     key = hashlib.sha256(b"".join(parts)).hexdigest()[:16]
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "htzoo"
-        built = folder / f"chain-{key}.so"
+        built = folder / f"native-{key}.so"
         if not built.exists():
             _build(command, built)
         found = ctypes.CDLL(str(built))
     except (OSError, RuntimeError, subprocess.SubprocessError):  # no home, a full disk, a compiler that fails
         return None
     found.htzoo_scratch.restype = ctypes.c_int64
-    found.htzoo_forward.restype = found.htzoo_backward.restype = None
+    for name in ("forward", "backward", "recur", "recur_back"):
+        getattr(found, f"htzoo_{name}").restype = None
     return found
 
 
@@ -54,5 +57,5 @@ def _build(command: list[str], built: Path) -> None:
     built.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         fresh = Path(folder) / built.name
-        subprocess.run([*command, "-o", str(fresh), str(_SOURCES[0])], check=True, capture_output=True, timeout=120)
+        subprocess.run([*command, "-o", str(fresh), *map(str, _SOURCES)], check=True, capture_output=True, timeout=120)
         fresh.replace(built)  # whole or not at all, whoever else builds it

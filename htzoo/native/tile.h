@@ -106,8 +106,8 @@ INLINE void multiply(int64_t rows, int64_t columns, int64_t inner, const float *
         int64_t now = width(columns, k, wide);
         const float *panel = is_packed ? b + inner * k : b + k;
         int64_t step = is_packed ? now : b_inner, soon = is_packed && k == last ? ahead : 0;
-        if (!is_packed && ahead)
-            prefetch(panel + ahead, inner, b_inner, now);
+        if (!is_packed && ahead) /* in order, which the rows of a panel are not, and which is faster */
+            prefetch(b + ahead + (last - k) * inner, 1, 0, now * inner);
         if (now == VECTOR)
             (add ? add_one_vector : one_vector)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row, soon);
         else if (now == 2 * VECTOR)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.chain import Chain, Link
-from htzoo.formats.native.build import MOST_AXES, library
 from htzoo.formats.plan import NATIVE
+from htzoo.native.build import MOST_AXES, MOST_THREADS, library
 
-_SLACK, _MOST_LINKS, _MOST_THREADS = 16, 8, 64  # as in tile.h and chain.c
+_SLACK, _MOST_LINKS = 16, 8  # as in tile.h and chain.c
 _FEWEST = 2**21  # multiply-adds that are worth another thread
 
 _Axes = ctypes.c_int64 * MOST_AXES
@@ -114,7 +114,7 @@ def _call(name: str, chain: Chain, rows: int, matrices: Sequence[Tensor], *argum
     found = library()
     assert found is not None
     structure, multiply_adds, widest = _described(chain)
-    threads = max(1, min(torch.get_num_threads(), _MOST_THREADS, rows, rows * multiply_adds // _FEWEST))
+    threads = max(1, min(torch.get_num_threads(), MOST_THREADS, rows, rows * multiply_adds // _FEWEST))
     piece = max(1, min(NATIVE.piece // widest, math.ceil(rows / threads)))
     matrices = [matrix.contiguous() for matrix in matrices]
     backward = name == "htzoo_backward"
@@ -169,8 +169,9 @@ def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> _Reorde
             axes[-1] = (axes[-1][0] * shape[k], steps[k])
         elif shape[k] > 1:
             axes.append((shape[k], steps[k]))
-    if not axes or axes[-1][1] != 1:
+    if len(axes) < 2 and (not axes or axes[0][1] == 1):  # only axes of size 1 change places
+        return _Reorder()
+    if axes[-1][1] != 1:
         axes.append((1, 1))
-    axes = [(1, 0)] * (2 - len(axes)) + axes
     sizes, strides = zip(*axes)
     return _Reorder(len(axes), _Axes(*sizes), _Axes(*strides))

@@ -1,11 +1,11 @@
 /* The products of a chain (chain.py), float32 on a CPU, forward and backward: a few rows at a time pass all of them, so
  * that what lies between two products stays in the cache. */
-#include <pthread.h>
 #include <string.h>
 
 #include "link.h"
+#include "threads.h"
 
-enum { MOST_LINKS = 8, MOST_THREADS = 64 };
+enum { MOST_LINKS = 8 };
 
 /* `last` reorders the result. */
 typedef struct {
@@ -217,8 +217,7 @@ static void run(const Work *work) {
     float *panels = work->scratch, *panels_back = panels + num_panels(work);
     pack_matrices(work, panels, panels_back);
     Part parts[MOST_THREADS];
-    pthread_t threads[MOST_THREADS];
-    int64_t count = work->threads, started = 0;
+    int64_t count = work->threads;
     float *free = panels_back + num_panels_back(work);
     for (int64_t t = 0; t < count; t++) {
         float *sums = free + num_buffers(work) * buffer(work);
@@ -226,13 +225,7 @@ static void run(const Work *work) {
         parts[t] = (Part){work, panels, panels_back, free, sums, first, end};
         free = sums + num_sums(work) + SLACK;
     }
-    while (started + 1 < count && !pthread_create(&threads[started], 0, run_part, &parts[started + 1]))
-        started++;
-    run_part(&parts[0]);
-    for (int64_t t = started + 1; t < count; t++) /* those for which there was no thread */
-        run_part(&parts[t]);
-    for (int64_t t = 0; t < started; t++)
-        pthread_join(threads[t], 0);
+    in_threads(run_part, parts, sizeof(Part), count);
     for (int64_t t = 0; work->d_matrices && t < count; t++)
         add_gradients(work, parts[t].sums);
 }

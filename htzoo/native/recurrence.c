@@ -1,0 +1,170 @@
+/* All steps of a recurrent layer (nn/recurrence.py), float32 on a CPU, forward and backward: the hidden weight is packed
+ * once for all of them, and stays in the cache. */
+#include <string.h>
+
+#include "functions.h"
+#include "threads.h"
+
+enum { LSTM, GRU, TANH, RELU };
+
+/* Sequences that have ended, or not begun, are behind those that run, and their state stays as it is. */
+typedef struct {
+    int64_t cell, gates, kept, hidden, steps, reverse;
+    const int64_t *running, *row; /* sequences at every time, and the first one's row */
+    const float *weight;    /* (gates * hidden, hidden) */
+    const float *bias;      /* of the hidden part, or NULL */
+    const float *x_parts;
+    float *h, *c;               /* (sequences, hidden): the state, or its gradient */
+    float *y, *before_h, *before_c, *saved; /* (rows, hidden); `saved` (rows, kept * hidden) */
+    const float *d_y;
+    float *d_x_parts, *d_h_parts; /* one array, where they are equal */
+} Layer;
+
+/* What one thread does. */
+typedef struct {
+    const Layer *layer;
+    const float *panels;
+    float *h_parts;
+    int64_t first, end; /* sequences */
+} Part;
+
+#define EACH(n) for (int64_t n = 0; n < size; n += VECTOR)
+#define AT(array, k) (*(vector *)((array) + (k) * size + n))
+#define OF(array, k) (*(const vector *)((array) + (k) * size + n))
+
+/* One step of one sequence, gates in PyTorch's order: the next state, and what its backward needs into `saved`. */
+static void step(int64_t cell, int64_t size, const float *x, const float *part, float *h, float *c, float *saved) {
+    if (cell == LSTM)
+        EACH(n) {
+            vector i = sigmoid_of(OF(x, 0) + OF(part, 0)), f = sigmoid_of(OF(x, 1) + OF(part, 1));
+            vector g = tanh_of(OF(x, 2) + OF(part, 2)), o = sigmoid_of(OF(x, 3) + OF(part, 3));
+            AT(c, 0) = f * AT(c, 0) + i * g;
+            vector tanh_c = tanh_of(AT(c, 0));
+            AT(h, 0) = o * tanh_c;
+            AT(saved, 0) = i, AT(saved, 1) = f, AT(saved, 2) = g, AT(saved, 3) = o, AT(saved, 4) = tanh_c;
+        }
+    else if (cell == GRU)
+        EACH(n) {
+            vector r = sigmoid_of(OF(x, 0) + OF(part, 0)), z = sigmoid_of(OF(x, 1) + OF(part, 1));
+            vector new = tanh_of(OF(x, 2) + r * OF(part, 2));
+            AT(h, 0) = new + z * (AT(h, 0) - new);
+            AT(saved, 0) = r, AT(saved, 1) = z, AT(saved, 2) = new, AT(saved, 3) = OF(part, 2);
+        }
+    else
+        EACH(n) {
+            vector sum = OF(x, 0) + OF(part, 0), none = {0};
+            if (cell == TANH)
+                sum = tanh_of(sum);
+            else
+                sum = choose(sum <= none, none, sum);
+            AT(h, 0) = AT(saved, 0) = sum;
+        }
+}
+
+/* Gradients of a step's pre-activations and of the state before, from that of the state after, in place; that of h does
+ * not count what goes through the hidden weight. */
+static void step_back(int64_t cell, int64_t size, const float *saved, const float *before_h, const float *before_c,
+                      float *d_x, float *d_part, float *d_h, float *d_c) {
+    if (cell == LSTM)
+        EACH(n) {
+            vector i = OF(saved, 0), f = OF(saved, 1), g = OF(saved, 2), o = OF(saved, 3), tanh_c = OF(saved, 4);
+            vector d_after = AT(d_c, 0) + AT(d_h, 0) * o * (1 - tanh_c * tanh_c);
+            AT(d_x, 0) = d_after * g * i * (1 - i);
+            AT(d_x, 1) = d_after * OF(before_c, 0) * f * (1 - f);
+            AT(d_x, 2) = d_after * i * (1 - g * g);
+            AT(d_x, 3) = AT(d_h, 0) * tanh_c * o * (1 - o);
+            AT(d_c, 0) = d_after * f;
+            AT(d_h, 0) = (vector){0};
+        }
+    else if (cell == GRU)
+        EACH(n) {
+            vector r = OF(saved, 0), z = OF(saved, 1), new = OF(saved, 2);
+            vector d_new = AT(d_h, 0) * (1 - z) * (1 - new * new);
+            AT(d_x, 0) = AT(d_part, 0) = d_new * OF(saved, 3) * r * (1 - r);
+            AT(d_x, 1) = AT(d_part, 1) = AT(d_h, 0) * (OF(before_h, 0) - new) * z * (1 - z);
+            AT(d_x, 2) = d_new;
+            AT(d_part, 2) = d_new * r;
+            AT(d_h, 0) *= z;
+        }
+    else
+        EACH(n) {
+            vector h = OF(saved, 0), none = {0};
+            if (cell == TANH)
+                AT(d_x, 0) = AT(d_h, 0) * (1 - h * h);
+            else
+                AT(d_x, 0) = choose(h <= none, none, AT(d_h, 0));
+            AT(d_h, 0) = none;
+        }
+}
+
+static int64_t running(const Part *part, int64_t t) {
+    int64_t now = part->layer->running[t];
+    return (now < part->end ? now : part->end) - part->first;
+}
+
+static void *run_forward(void *argument) {
+    const Part *part = argument;
+    const Layer *layer = part->layer;
+    int64_t size = layer->hidden, width = layer->gates * size;
+    float *h = layer->h + part->first * size, *c = layer->c + part->first * size;
+    for (int64_t s = 0; s < layer->steps; s++) {
+        int64_t t = layer->reverse ? layer->steps - 1 - s : s, now = running(part, t), at = layer->row[t] + part->first;
+        if (now <= 0)
+            continue;
+        memcpy(layer->before_h + at * size, h, 4 * now * size);
+        if (layer->cell == LSTM)
+            memcpy(layer->before_c + at * size, c, 4 * now * size);
+        for (int64_t k = 0; k < now; k++)
+            if (layer->bias)
+                memcpy(part->h_parts + k * width, layer->bias, 4 * width);
+            else
+                memset(part->h_parts + k * width, 0, 4 * width);
+        multiply(now, width, size, h, size, 1, part->panels, 1, 0, part->h_parts, width, 1, 0);
+        for (int64_t k = 0; k < now; k++)
+            step(layer->cell, size, layer->x_parts + (at + k) * width, part->h_parts + k * width, h + k * size,
+                 c + k * size, layer->saved + (at + k) * layer->kept * size);
+        memcpy(layer->y + at * size, h, 4 * now * size);
+    }
+    return 0;
+}
+
+static void *run_backward(void *argument) {
+    const Part *part = argument;
+    const Layer *layer = part->layer;
+    int64_t size = layer->hidden, width = layer->gates * size;
+    float *d_h = layer->h + part->first * size, *d_c = layer->c + part->first * size;
+    for (int64_t s = 0; s < layer->steps; s++) {
+        int64_t t = layer->reverse ? s : layer->steps - 1 - s, now = running(part, t), at = layer->row[t] + part->first;
+        if (now <= 0)
+            continue;
+        for (int64_t k = 0; k < now; k++) {
+            int64_t r = at + k;
+            for (int64_t n = 0; n < size; n += VECTOR)
+                *(vector *)(d_h + k * size + n) += *(const vector *)(layer->d_y + r * size + n);
+            step_back(layer->cell, size, layer->saved + r * layer->kept * size, layer->before_h + r * size,
+                      layer->before_c + r * size, layer->d_x_parts + r * width, layer->d_h_parts + r * width,
+                      d_h + k * size, d_c + k * size);
+        }
+        multiply(now, size, width, layer->d_h_parts + at * width, width, 1, part->panels, 1, 0, d_h, size, 1, 0);
+    }
+    return 0;
+}
+
+static void run(const Layer *layer, int64_t threads, float *scratch, int back) {
+    int64_t size = layer->hidden, width = layer->gates * size, sequences = layer->running[0];
+    if (back)
+        pack(width, size, layer->weight, size, 1, scratch);
+    else
+        pack(size, width, layer->weight, 1, size, scratch);
+    Part parts[MOST_THREADS];
+    for (int64_t t = 0; t < threads; t++) {
+        int64_t first = sequences * t / threads, end = sequences * (t + 1) / threads;
+        parts[t] = (Part){layer, scratch, scratch + width * (size + first), first, end};
+    }
+    in_threads(back ? run_backward : run_forward, parts, sizeof(Part), threads);
+}
+
+/* ---- What Python calls. `scratch` has gates * hidden * (hidden + sequences) floats and SLACK ------------------------ */
+
+void htzoo_recur(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 0); }
+void htzoo_recur_back(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 1); }

@@ -1,0 +1,140 @@
+"""Compiled recurrences against PyTorch's layers in float64."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.utils.rnn import pack_sequence
+
+from htzoo.formats import Dense, Format, TensorTrain
+from htzoo.native import recurrence
+from htzoo.native.build import library
+from htzoo.nn import GRU, LSTM, RNN
+from htzoo.nn.recurrent import Recurrent
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler, or a processor that is not compiled for")
+
+CELLS = {"LSTM": (LSTM, {}), "GRU": (GRU, {}), "tanh": (RNN, {}), "relu": (RNN, {"nonlinearity": "relu"})}
+
+
+def make(name: str, *sizes: int, **options: object) -> Recurrent:
+    kind, own = CELLS[name]
+    return kind(*sizes, **own, **options)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is called in compiled code."""
+    found: list[str] = []
+    real = recurrence._call
+    monkeypatch.setattr(recurrence, "_call", lambda name, *rest: (found.append(name), real(name, *rest)))
+    return found
+
+
+def run(layer: torch.nn.Module, sequences: Sequence[Tensor], state: Sequence[Tensor], seed: int) -> list[Tensor]:
+    """Outputs, last state, and gradients of inputs and initial state."""
+    dtype = next(layer.parameters()).dtype
+    sequences = [sequence.detach().to(dtype).requires_grad_() for sequence in sequences]
+    state = [value.detach().to(dtype).requires_grad_() for value in state]
+    y, last = layer(pack_sequence(sequences, enforce_sorted=False), tuple(state) if len(state) > 1 else state[0])
+    results = [y.data, *(last if isinstance(last, tuple) else (last,))]
+    torch.manual_seed(seed)
+    sum((torch.randn(value.shape).to(dtype) * value).sum() for value in results).backward()
+    return [value.detach() for value in results] + [value.grad for value in (*sequences, *state)]
+
+
+@pytest.mark.parametrize("name", CELLS)
+@settings(deadline=None, max_examples=15)
+@given(
+    st.sampled_from([8, 24, 64]),
+    st.lists(st.integers(1, 6), min_size=1, max_size=17),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([1, 3]),
+    st.integers(0, 1000),
+)
+def test_any_recurrence(
+    name: str, hidden: int, lengths: list[int], bidirectional: bool, bias: bool, threads: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    layer = make(name, 5, hidden, 2, bidirectional=bidirectional, bias=bias)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5 if parameter.dim() == 1 else hidden**-0.5)
+    twin = layer.to_dense().double()
+    sequences = [torch.randn(length, 5) for length in lengths]
+    state = [torch.randn(4 if bidirectional else 2, len(lengths), hidden) for _ in range(layer.cell.states)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        patch.setattr(recurrence, "_LEAST", 1)
+        assert recurrence.takes(name, layer.weight_hh_l0.prepare(3).chain, torch.empty(1))
+        found = run(layer, sequences, state, seed)
+    for ours, others in zip(found, run(twin, sequences, state, seed), strict=True):
+        torch.testing.assert_close(ours.double(), others, rtol=1e-5, atol=1e-5)
+    for key, parameter in layer.named_parameters():
+        if key.startswith("weight_hh"):
+            expected = twin.get_parameter(key.partition(".")[0]).grad
+            torch.testing.assert_close(parameter.grad.double(), expected, rtol=1e-5, atol=1e-5)
+        elif key.startswith("bias_l"):
+            expected = twin.get_parameter(f"bias_ih_{key.removeprefix('bias_')}").grad
+            torch.testing.assert_close(parameter.grad.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_extreme_numbers(name: str, calls: list[str]) -> None:
+    """Gates saturate, small numbers keep their digits, and what is not finite stays so."""
+    scales = torch.tensor([0, 1e-30, 1e-6, 1e-3, 0.29, 0.31, 1, 3, 9, 30, 88, 1e3, 1e30])
+    layer, twin = make(name, 1, 8, bias=False), make(name, 1, 8, bias=False, dtype=torch.float64)
+    with torch.no_grad():
+        for weight in (layer.weight_ih_l0, twin.weight_ih_l0):
+            weight.cores[0].fill_(1)
+        for weight in (layer.weight_hh_l0, twin.weight_hh_l0):
+            weight.cores[0].zero_()
+        x = torch.cat((scales, -scales))[None, :, None]
+        found, expected = layer(x)[0], twin(x.double())[0]
+        assert calls == ["htzoo_recur"]
+        torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-7 if name == "GRU" else 1e-37)
+        assert layer(torch.full((1, 1, 1), torch.nan))[0].isnan().all()
+
+
+def test_where_it_is_used(calls: list[str]) -> None:
+    x = torch.randn(3, 2, 5)
+    for layer in (LSTM(5, 12), LSTM(5, 16, hidden_format=TensorTrain((4, 4), (4, 4), 2)), LSTM(5, 8).double()):
+        layer(x.to(next(layer.parameters()).dtype))[0].sum().backward()
+    with torch.autocast("cpu", torch.bfloat16):
+        LSTM(5, 8)(x)[0].sum().backward()
+    assert calls == []
+    LSTM(5, 8)(x)[0].sum().backward()
+    assert calls == ["htzoo_recur", "htzoo_recur_back"]
+
+
+@pytest.mark.parametrize("joint", [Dense(), TensorTrain((4, 4), (2, 4), 2), TensorTrain((2, 8), (8, 1), 4)])
+def test_joint_weights(joint: Format, calls: list[str]) -> None:
+    torch.manual_seed(0)
+    layer = LSTM(8, 8, joint_format=joint)
+    x = torch.randn(4, 2, 8)
+    torch.testing.assert_close(layer(x)[0], layer.to_dense()(x)[0])
+
+
+def test_gradients_of_gradients(calls: list[str]) -> None:
+    torch.manual_seed(0)
+    layer = GRU(3, 8)
+    twin = layer.to_dense()
+    x = torch.randn(4, 2, 3, requires_grad=True)
+    found = []
+    for module in (layer, twin):
+        (d_x,) = torch.autograd.grad(module(x)[0].pow(2).sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(d_x.pow(2).sum(), x)[0])
+    assert "htzoo_recur" in calls
+    torch.testing.assert_close(*found)
+
+
+def test_only_the_state_is_trained(calls: list[str]) -> None:
+    """Frozen weights get no gradient, and cost none."""
+    layer = LSTM(3, 8).requires_grad_(False)
+    state = tuple(torch.randn(1, 2, 8, requires_grad=True) for _ in range(2))
+    layer(torch.randn(4, 2, 3), state)[0].sum().backward()
+    assert calls == ["htzoo_recur", "htzoo_recur_back"]
+    assert all(value.grad.abs().sum() > 0 for value in state)
