@@ -75,7 +75,7 @@ static const float *enter(const Work *work, int64_t k, int64_t first, int64_t ro
     const Link *link = &work->chain->link[k];
     int64_t numbers = entering(link);
     float *to = work->saved[k] ? work->saved[k] + first * numbers : spare;
-    if (link->reorder.axes)
+    if (reorders(link))
         reorder_rows(&link->reorder, rows, numbers, given, to, 0);
     else if (work->saved[k] || (k == 0 && is_ragged(link)))
         memcpy(to, given, 4 * rows * numbers);
@@ -114,14 +114,14 @@ static void enter_again(const Part *part, int64_t first, int64_t rows, float *co
             entered[k] = work->saved[k] + first * entering(link);
             continue;
         }
-        float *to = link->reorder.axes ? spare : buffers[k];
+        float *to = reorders(link) ? spare : buffers[k];
         const float *x = to;
         if (k)
             apply(link - 1, rows, work->matrices[k - 1], part->panels + total(chain, k - 1, packed), entered[k - 1], to, 0);
         else
             x = work->x + first * chain->in_features;
         entered[k] = buffers[k];
-        if (link->reorder.axes)
+        if (reorders(link))
             reorder_rows(&link->reorder, rows, entering(link), x, buffers[k], 0);
         else if (k == 0 && is_ragged(link))
             memcpy(buffers[k], x, 4 * rows * entering(link));

@@ -4,11 +4,19 @@
 #include "reorder.h"
 #include "tile.h"
 
+MULTIPLY(multiply_rows, BY_ROWS, 0)
+MULTIPLY(multiply_columns, BY_COLUMNS, 0)
+MULTIPLY(multiply_gathered, GATHERED, 0)
+MULTIPLY(add_rows, BY_ROWS, 1)
+MULTIPLY(add_columns, BY_COLUMNS, 1)
+MULTIPLY(add_gathered, GATHERED, 1)
+
 /* (before, inner, after) becomes (before, outer, after), after a reordering. The matrix is (inner, outer) where `after`
  * is 1, else (outer, inner). */
 typedef struct {
     int64_t before, inner, outer, after;
     Reorder reorder;
+    const int64_t *rows, *inners; /* the same reordering of a matrix (before, inner), where `after` is 1 */
 } Link;
 
 static int64_t entering(const Link *link) { return link->before * link->inner * link->after; }
@@ -20,6 +28,9 @@ static int is_narrow(const Link *link) {
     return link->after == 1 && link->inner % VECTOR == 0 && link->inner >= 8 * VECTOR &&
            4 * padded(link->outer) > 5 * link->outer;
 }
+/* Whether the product finds what it multiplies where it lies, rather than reordered. */
+static int gathers(const Link *link) { return link->rows && !is_narrow(link); }
+static int reorders(const Link *link) { return link->reorder.axes && !gathers(link); }
 /* Floats of a packed matrix, of its transpose, and of the sum of its gradients: (outer, inner) with a vector of parts of
  * every number, (outer, inner) of a narrow one, or (inner, outer) with padded rows. */
 static int64_t packed(const Link *link) {
@@ -39,28 +50,41 @@ static void apply(const Link *link, int64_t rows, const float *matrix, const flo
         multiply_dots(batch, outer, inner, x, panels, y);
         return;
     }
-    if (after == 1) {
-        int64_t most = BLOCK / inner / 12 * 12 + 12;
-        for (int64_t r = 0; r < batch; r += most)
-            multiply_packed(batch - r < most ? batch - r : most, outer, inner, x + r * inner, panels, y + r * outer);
-        return;
-    }
-    for (int64_t b = 0; b < batch; b++, x += inner * after, y += outer * after)
-        multiply_plain(outer, after, inner, matrix, back ? 1 : inner, back ? outer : 1, x, y);
+    int64_t most = BLOCK / inner / 12 * 12 + 12;
+    if (after > 1)
+        for (int64_t b = 0; b < batch; b++, x += inner * after, y += outer * after)
+            (back ? multiply_columns : multiply_rows)(outer, after, inner, matrix, (Steps){back ? outer : inner, 0, 0}, x,
+                                                      after, y, after, inner * after);
+    else if (gathers(link) && !back)
+        for (int64_t r = 0; r < batch; r += link->before, x += link->before * inner)
+            for (int64_t n = 0; n < link->before; n += most)
+                multiply_gathered(link->before - n < most ? link->before - n : most, outer, inner, x,
+                                  (Steps){0, link->rows + n, link->inners}, panels, PACKED, y + (r + n) * outer, outer, 0);
+    else
+        for (int64_t r = 0; r < batch; r += most) {
+            int64_t now = batch - r < most ? batch - r : most;
+            multiply_rows(now, outer, inner, x + r * inner, (Steps){inner, 0, 0}, panels, PACKED, y + r * outer, outer,
+                          now * inner);
+        }
 }
 
 /* Add the gradient of the matrix to `sum`. `spare` is a buffer. */
 static void gradient(const Link *link, int64_t rows, const float *x, const float *y, float *sum, float *spare) {
     int64_t inner = link->inner, outer = link->outer, after = link->after, batch = rows * link->before;
-    if (after == 1) {
+    if (after == 1 && gathers(link)) {
+        for (int64_t r = 0; r < batch; r += link->before, x += link->before * inner)
+            add_gathered(inner, outer, link->before, x, (Steps){0, link->inners, link->rows}, y + r * outer, outer, sum,
+                         padded(outer), 0);
+    } else if (after == 1) {
         int64_t most = BLOCK / (inner + outer) + 64;
         for (int64_t r = 0; r < batch; r += most) {
             int64_t now = batch - r < most ? batch - r : most;
-            prefetch(x + (r + now) * inner, 1, 0, now * inner);
+            const float *left = x + r * inner, *right = y + r * outer;
+            prefetch(left + now * inner, 1, 0, now * inner);
             if (is_narrow(link))
-                multiply_add(outer, inner, now, y + r * outer, 1, outer, x + r * inner, inner, sum);
+                add_columns(outer, inner, now, right, (Steps){outer, 0, 0}, left, inner, sum, padded(inner), 0);
             else
-                multiply_add(inner, outer, now, x + r * inner, 1, inner, y + r * outer, outer, sum);
+                add_columns(inner, outer, now, left, (Steps){inner, 0, 0}, right, outer, sum, padded(outer), 0);
         }
     } else if (in_parts(link))
         add_dots(batch, outer, inner, after, y, x, (vector *)sum);
@@ -69,6 +93,6 @@ static void gradient(const Link *link, int64_t rows, const float *x, const float
             for (int64_t n = 0; n < after; n++)
                 for (int64_t o = 0; o < outer; o++)
                     spare[n * outer + o] = y[o * after + n];
-            multiply_add(inner, outer, after, x, after, 1, spare, outer, sum);
+            add_rows(inner, outer, after, x, (Steps){after, 0, 0}, spare, outer, sum, padded(outer), 0);
         }
 }

@@ -6,7 +6,7 @@ import ctypes
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,7 +26,11 @@ class _Reorder(ctypes.Structure):
 
 
 class _Link(ctypes.Structure):
-    _fields_ = [*((name, ctypes.c_int64) for name in ("before", "inner", "outer", "after")), ("reorder", _Reorder)]
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("before", "inner", "outer", "after")),
+        ("reorder", _Reorder),
+        *((name, ctypes.c_void_p) for name in ("rows", "inners")),
+    ]
 
 
 class _Chain(ctypes.Structure):
@@ -113,7 +117,7 @@ def _sum(results: Sequence[Tensor]) -> Tensor:
 def _call(name: str, chain: Chain, rows: int, matrices: Sequence[Tensor], *arguments: Any) -> None:
     found = library()
     assert found is not None
-    structure, multiply_adds, widest = _described(chain)
+    structure, _, multiply_adds, widest = _described(chain)
     threads = max(1, min(torch.get_num_threads(), MOST_THREADS, rows, rows * multiply_adds // _FEWEST))
     piece = max(1, min(NATIVE.piece // widest, math.ceil(rows / threads)))
     matrices = [matrix.contiguous() for matrix in matrices]
@@ -144,18 +148,41 @@ def _saved(link: Link, x: Tensor) -> Tensor:
     return x.new_empty(numbers + _SLACK)[:numbers]
 
 
+class _Described(NamedTuple):
+    """A chain as the compiled code reads it.
+
+    Attributes:
+        structure: the chain.
+        tables: what the structure points to.
+        multiply_adds: for one row.
+        widest: most numbers of a row between two products, before the first and after the last.
+    """
+
+    structure: _Chain
+    tables: list[Tensor]
+    multiply_adds: int
+    widest: int
+
+
 @lru_cache(maxsize=1024)
-def _described(chain: Chain) -> tuple[_Chain, int, int]:
-    """The chain as the compiled code reads it, its multiply-adds for one row, and its widest place."""
+def _described(chain: Chain) -> _Described:
     links = []
+    tables: list[Tensor] = []
     for link in chain.links:
-        sizes = (math.prod(link.shape) // (link.inner * link.after), link.inner, link.outer, link.after)
-        links.append(_Link(*sizes, _reorder(link.shape, link.permutation)))
+        before = math.prod(link.shape) // (link.inner * link.after)
+        found = _Link(before, link.inner, link.outer, link.after, _reorder(link.shape, link.permutation))
+        if found.reorder.axes and link.after == 1 and link.permutation is not None:
+            places = torch.arange(math.prod(link.shape)).reshape(link.shape).permute(link.permutation)
+            places = places.reshape(before, link.inner)
+            rows, inners = places[:, 0].contiguous(), places[0].contiguous()
+            found.rows, found.inners = rows.data_ptr(), inners.data_ptr()
+            tables += [rows, inners]
+        links.append(found)
     structure = _Chain(len(links), chain.in_features, chain.out_features)
     structure.link = (_Link * _MOST_LINKS)(*links)
     structure.last = _reorder(chain.shape, chain.permutation)
     multiply_adds = sum(math.prod(link.shape) * link.outer for link in chain.links)
-    return structure, multiply_adds, max(chain.in_features, chain.between, chain.out_features)
+    return _Described(structure, tables, multiply_adds, max(chain.in_features, chain.between, chain.out_features))
 
 
 def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> _Reorder:

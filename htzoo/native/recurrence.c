@@ -5,6 +5,8 @@
 #include "functions.h"
 #include "threads.h"
 
+MULTIPLY(add_product, BY_ROWS, 1)
+
 enum { LSTM, GRU, TANH, RELU };
 
 /* Sequences that have ended, or not begun, are behind those that run, and their state stays as it is. */
@@ -119,7 +121,7 @@ static void *run_forward(void *argument) {
                 memcpy(part->h_parts + k * width, layer->bias, 4 * width);
             else
                 memset(part->h_parts + k * width, 0, 4 * width);
-        multiply(now, width, size, h, size, 1, part->panels, 1, 0, part->h_parts, width, 1, 0);
+        add_product(now, width, size, h, (Steps){size, 0, 0}, part->panels, PACKED, part->h_parts, width, 0);
         for (int64_t k = 0; k < now; k++)
             step(layer->cell, size, layer->x_parts + (at + k) * width, part->h_parts + k * width, h + k * size,
                  c + k * size, layer->saved + (at + k) * layer->kept * size);
@@ -145,7 +147,7 @@ static void *run_backward(void *argument) {
                       layer->before_c + r * size, layer->d_x_parts + r * width, layer->d_h_parts + r * width,
                       d_h + k * size, d_c + k * size);
         }
-        multiply(now, size, width, layer->d_h_parts + at * width, width, 1, part->panels, 1, 0, d_h, size, 1, 0);
+        add_product(now, size, width, layer->d_h_parts + at * width, (Steps){width, 0, 0}, part->panels, PACKED, d_h, size, 0);
     }
     return 0;
 }

@@ -17,16 +17,25 @@ typedef float vector __attribute__((vector_size(4 * VECTOR), aligned(4), may_ali
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* How the entry (r, k) of a matrix lies: at r * step + k (BY_ROWS), r + k * step (BY_COLUMNS), or rows[r] + inners[k]
+ * (GATHERED). */
+enum { BY_ROWS, BY_COLUMNS, GATHERED };
+typedef struct {
+    int64_t step;
+    const int64_t *rows, *inners;
+} Steps;
+
 /* c = a b, or c += a b with `add`, for `rows` rows and `vectors` vectors of columns. */
-INLINE void tile(const int rows, const int vectors, int64_t inner, const float *a, int64_t a_row, int64_t a_inner,
-                 const float *b, int64_t b_inner, float *c, int64_t c_row, const int add) {
+INLINE void tile(const int rows, const int vectors, const int lies, const int add, int64_t inner, const float *a,
+                 Steps steps, const float *b, int64_t b_inner, float *c, int64_t c_row) {
     vector sum[12][3];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
             sum[r][v] = add ? *(const vector *)(c + r * c_row + v * VECTOR) : (vector){0};
-    for (int64_t k = 0; k < inner; k++, a += a_inner, b += b_inner) {
+    for (int64_t k = 0; k < inner; k++, b += b_inner) {
+        const float *at = a + (lies == GATHERED ? steps.inners[k] : 0);
         vector column[3];
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
@@ -35,7 +44,9 @@ INLINE void tile(const int rows, const int vectors, int64_t inner, const float *
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 3
             for (int v = 0; v < vectors; v++)
-                sum[r][v] += a[r * a_row] * column[v];
+                sum[r][v] += at[lies == GATHERED ? steps.rows[r] : lies == BY_ROWS ? r * steps.step : r] * column[v];
+        if (lies != GATHERED)
+            a += lies == BY_ROWS ? 1 : steps.step;
     }
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
@@ -54,34 +65,6 @@ INLINE void prefetch(const float *from, int64_t rows, int64_t step, int64_t coun
 /* The most rows of a tile for a number of vectors, so that 12 of the 16 registers hold sums. */
 #define ROWS(vectors) (12 / (vectors))
 
-/* All rows, in tiles as even as can be: the sums of a small one would wait for each other. */
-#define ONE(count, vectors, add)                                                                                       \
-    case count:                                                                                                        \
-        if ((count) <= ROWS(vectors))                                                                                  \
-            tile((count) <= ROWS(vectors) ? (count) : 0, vectors, inner, a, a_row, a_inner, b, b_inner, c, c_row, add);\
-        break;
-#define TILES(name, vectors, add)                                                                                      \
-    static void name(int64_t rows, int64_t inner, const float *a, int64_t a_row, int64_t a_inner, const float *b,      \
-                     int64_t b_inner, float *c, int64_t c_row, int64_t ahead) {                                        \
-        for (int64_t left = (rows + ROWS(vectors) - 1) / ROWS(vectors), now; left; left--) {                           \
-            now = (rows + left - 1) / left;                                                                            \
-            if (ahead)                                                                                                 \
-                prefetch(a + ahead, 1, 0, now * a_row);                                                                \
-            switch (now) {                                                                                             \
-                ONE(1, vectors, add) ONE(2, vectors, add) ONE(3, vectors, add) ONE(4, vectors, add)                    \
-                ONE(5, vectors, add) ONE(6, vectors, add) ONE(7, vectors, add) ONE(8, vectors, add)                    \
-                ONE(9, vectors, add) ONE(10, vectors, add) ONE(11, vectors, add) ONE(12, vectors, add)                 \
-            }                                                                                                          \
-            rows -= now, a += now * a_row, c += now * c_row;                                                           \
-        }                                                                                                              \
-    }
-TILES(one_vector, 1, 0)
-TILES(two_vectors, 2, 0)
-TILES(three_vectors, 3, 0)
-TILES(add_one_vector, 1, 1)
-TILES(add_two_vectors, 2, 1)
-TILES(add_three_vectors, 3, 1)
-
 /* Columns of the panel that begins at a column: two vectors, or the last one or three; three with `wide`. */
 INLINE int64_t width(int64_t columns, int64_t first, int wide) {
     int64_t left = columns - first;
@@ -91,46 +74,61 @@ INLINE int64_t width(int64_t columns, int64_t first, int wide) {
 /* Columns with those that fill the last vector. */
 static int64_t padded(int64_t columns) { return (columns + VECTOR - 1) / VECTOR * VECTOR; }
 
-/* c = a b, or c += a b. Row k of b is packed, panel by panel (`pack`), or has `b_inner` floats.
+/* All rows of a panel, in tiles as even as can be: the sums of a small one would wait for each other. */
+#define ONE(count, vectors, lies, add)                                                                                 \
+    case count:                                                                                                        \
+        if ((count) <= ROWS(vectors))                                                                                  \
+            tile((count) <= ROWS(vectors) ? (count) : 0, vectors, lies, add, inner, a, steps, b, b_inner, c, c_row);   \
+        break;
+#define PANEL(name, vectors, lies, add)                                                                                \
+    static void name(int64_t rows, int64_t inner, const float *a, Steps steps, const float *b, int64_t b_inner,        \
+                     float *c, int64_t c_row, int64_t ahead) {                                                         \
+        for (int64_t left = (rows + ROWS(vectors) - 1) / ROWS(vectors), now; left; left--) {                           \
+            now = (rows + left - 1) / left;                                                                            \
+            if (ahead)                                                                                                 \
+                prefetch(a + ahead, 1, 0, now * steps.step);                                                           \
+            switch (now) {                                                                                             \
+                ONE(1, vectors, lies, add) ONE(2, vectors, lies, add) ONE(3, vectors, lies, add)                       \
+                ONE(4, vectors, lies, add) ONE(5, vectors, lies, add) ONE(6, vectors, lies, add)                       \
+                ONE(7, vectors, lies, add) ONE(8, vectors, lies, add) ONE(9, vectors, lies, add)                       \
+                ONE(10, vectors, lies, add) ONE(11, vectors, lies, add) ONE(12, vectors, lies, add)                    \
+            }                                                                                                          \
+            rows -= now, c += now * c_row;                                                                             \
+            if (lies == GATHERED)                                                                                      \
+                steps.rows += now;                                                                                     \
+            else                                                                                                       \
+                a += now * (lies == BY_ROWS ? steps.step : 1);                                                         \
+        }                                                                                                              \
+    }
+
+/* A function for c = a b, or c += a b. Row k of b is packed, panel by panel (`pack`), or has `b_inner` floats. What is
+ * `ahead` in a packed product's a, or in a plain one's b, is read soon.
  *
  * Whole vectors are stored. What is too much at the end of a row is stored over: by the panels before, which therefore
  * come later, or the next row; or it lands in padding or slack. */
-INLINE void multiply(int64_t rows, int64_t columns, int64_t inner, const float *a, int64_t a_row, int64_t a_inner,
-                     const float *b, const int is_packed, int64_t b_inner, float *c, int64_t c_row, const int add,
-                     int64_t ahead) {
-    const int wide = !is_packed && rows % ROWS(2) && rows % ROWS(3) == 0; /* so that no row is left over */
-    int64_t last = 0;
-    while (last + width(columns, last, wide) < columns)
-        last += width(columns, last, wide);
-    for (int64_t k = last; k >= 0; k -= (wide ? 3 : 2) * VECTOR) {
-        int64_t now = width(columns, k, wide);
-        const float *panel = is_packed ? b + inner * k : b + k;
-        int64_t step = is_packed ? now : b_inner, soon = is_packed && k == last ? ahead : 0;
-        if (!is_packed && ahead) /* in order, which the rows of a panel are not, and which is faster */
-            prefetch(b + ahead + (last - k) * inner, 1, 0, now * inner);
-        if (now == VECTOR)
-            (add ? add_one_vector : one_vector)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row, soon);
-        else if (now == 2 * VECTOR)
-            (add ? add_two_vectors : two_vectors)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row, soon);
-        else
-            (add ? add_three_vectors : three_vectors)(rows, inner, a, a_row, a_inner, panel, step, c + k, c_row, soon);
+#define MULTIPLY(name, lies, add)                                                                                      \
+    PANEL(name##_one_vector, 1, lies, add)                                                                             \
+    PANEL(name##_two_vectors, 2, lies, add)                                                                            \
+    PANEL(name##_three_vectors, 3, lies, add)                                                                          \
+    static void name(int64_t rows, int64_t columns, int64_t inner, const float *a, Steps steps, const float *b,        \
+                     int64_t b_inner, float *c, int64_t c_row, int64_t ahead) {                                        \
+        int wide = b_inner && rows % ROWS(2) && rows % ROWS(3) == 0; /* so that no row is left over */                 \
+        int64_t last = 0;                                                                                              \
+        while (last + width(columns, last, wide) < columns)                                                            \
+            last += width(columns, last, wide);                                                                        \
+        for (int64_t k = last; k >= 0; k -= (wide ? 3 : 2) * VECTOR) {                                                 \
+            int64_t now = width(columns, k, wide), step = b_inner ? b_inner : now, soon = 0;                           \
+            const float *panel = b_inner ? b + k : b + inner * k;                                                      \
+            if (b_inner && ahead) /* in order, which the rows of a panel are not, and which is faster */               \
+                prefetch(b + ahead + (last - k) * inner, 1, 0, now * inner);                                           \
+            else if (k == last)                                                                                        \
+                soon = ahead;                                                                                          \
+            (now == VECTOR ? name##_one_vector : now == 2 * VECTOR ? name##_two_vectors : name##_three_vectors)(       \
+                rows, inner, a, steps, panel, step, c + k, c_row, soon);                                               \
+        }                                                                                                              \
     }
-}
 
-static void multiply_packed(int64_t rows, int64_t columns, int64_t inner, const float *a, const float *b, float *c) {
-    multiply(rows, columns, inner, a, inner, 1, b, 1, 0, c, columns, 0, rows * inner);
-}
-
-static void multiply_plain(int64_t rows, int64_t columns, int64_t inner, const float *a, int64_t a_row,
-                           int64_t a_inner, const float *b, float *c) {
-    multiply(rows, columns, inner, a, a_row, a_inner, b, 0, columns, c, columns, 0, inner * columns);
-}
-
-/* c += a b, where the rows of c are padded. */
-static void multiply_add(int64_t rows, int64_t columns, int64_t inner, const float *a, int64_t a_row, int64_t a_inner,
-                         const float *b, int64_t b_inner, float *c) {
-    multiply(rows, columns, inner, a, a_row, a_inner, b, 0, b_inner, c, padded(columns), 1, 0);
-}
+enum { PACKED = 0 }; /* for `b_inner` */
 
 /* A matrix whose entry (k, n) is b[k * b_inner + n * b_column], panel by panel; zeros fill the last vector. */
 static void pack(int64_t inner, int64_t columns, const float *b, int64_t b_inner, int64_t b_column, float *to) {
