@@ -7,17 +7,18 @@
 
 enum { MOST_LINKS = 8 };
 
-/* `last` reorders the result. */
+/* `last` reorders the result. There are `blocks` products of one kind, each with matrices of its own, whose results are
+ * added. */
 typedef struct {
-    int64_t links, in_features, out_features;
+    int64_t links, blocks, in_features, out_features;
     Link link[MOST_LINKS];
     Reorder last;
 } Chain;
 
 typedef struct {
     const Chain *chain;
-    int64_t rows, piece; /* all rows, and how many pass the chain together */
-    const float *const *matrices;
+    int64_t rows, piece;          /* all rows, and how many pass the chain together */
+    const float *const *matrices; /* here and below one a link, block by block */
     const float *x, *d_y;
     float *y, *d_x;     /* where they are wanted */
     float **saved;      /* what comes into every link, or NULL where it is not kept */
@@ -33,6 +34,15 @@ typedef struct {
     float *buffers, *sums;
     int64_t first, end; /* rows */
 } Part;
+
+/* What a few rows do in one block. */
+typedef struct {
+    const Chain *chain;
+    const float *const *matrices;
+    const float *panels, *panels_back;
+    float **saved, *sums;
+    int64_t first, rows;
+} Pass;
 
 static int64_t widest(const Chain *chain) {
     int64_t most = chain->in_features > chain->out_features ? chain->in_features : chain->out_features;
@@ -56,6 +66,7 @@ static int64_t buffer(const Work *work) {
     return (work->piece * widest(work->chain) + SLACK + SLACK - 1) / SLACK * SLACK; /* in whole lines of the cache */
 }
 static int64_t num_buffers(const Work *work) { return work->d_y ? work->chain->links + 3 : 4; }
+/* Of one block. */
 static int64_t num_sums(const Work *work) {
     return work->d_matrices ? total(work->chain, work->chain->links, summed) : 0;
 }
@@ -65,74 +76,101 @@ static int64_t num_panels_back(const Work *work) {
 }
 
 static int64_t scratch_of(const Work *work) {
-    int64_t each = num_buffers(work) * buffer(work) + num_sums(work) + SLACK;
-    return num_panels(work) + num_panels_back(work) + work->threads * each;
+    int64_t blocks = work->chain->blocks;
+    int64_t each = num_buffers(work) * buffer(work) + blocks * num_sums(work) + SLACK;
+    return blocks * (num_panels(work) + num_panels_back(work)) + work->threads * each;
+}
+
+static Pass pass_of(const Part *part, int64_t block, int64_t first, int64_t rows) {
+    const Work *work = part->work;
+    int64_t links = work->chain->links;
+    return (Pass){
+        .chain = work->chain,
+        .matrices = work->matrices + block * links,
+        .panels = part->panels + block * num_panels(work),
+        .panels_back = part->panels_back + block * num_panels_back(work),
+        .saved = work->saved + block * links,
+        .sums = part->sums + block * num_sums(work),
+        .first = first,
+        .rows = rows,
+    };
+}
+
+/* The product of link k, forward. */
+static void apply_link(const Pass *pass, int64_t k, const float *x, float *y) {
+    apply(&pass->chain->link[k], pass->rows, pass->matrices[k], pass->panels + total(pass->chain, k, packed), x, y, 0);
 }
 
 /* What comes into link k, given what the link before it gave: reordered, and in the place where the backward shall find
  * it. `spare` is a buffer for it. */
-static const float *enter(const Work *work, int64_t k, int64_t first, int64_t rows, const float *given, float *spare) {
-    const Link *link = &work->chain->link[k];
+static const float *enter(const Pass *pass, int64_t k, const float *given, float *spare) {
+    const Link *link = &pass->chain->link[k];
     int64_t numbers = entering(link);
-    float *to = work->saved[k] ? work->saved[k] + first * numbers : spare;
+    float *to = pass->saved[k] ? pass->saved[k] + pass->first * numbers : spare;
     if (reorders(link))
-        reorder_rows(&link->reorder, rows, numbers, given, to, 0);
-    else if (work->saved[k] || (k == 0 && is_ragged(link)))
-        memcpy(to, given, 4 * rows * numbers);
+        reorder_rows(&link->reorder, pass->rows, numbers, given, to, 0);
+    else if (pass->saved[k] || (k == 0 && is_ragged(link)))
+        memcpy(to, given, 4 * pass->rows * numbers);
     else
         return given;
     return to;
 }
 
-static void forward_piece(const Part *part, int64_t first, int64_t rows) {
+/* Write a block's result, or add it to those of the blocks before. */
+static void give(int64_t block, int64_t count, const float *from, float *to) {
+    if (block == 0)
+        memcpy(to, from, 4 * count);
+    else
+        for (int64_t n = 0; n < count; n++)
+            to[n] += from[n];
+}
+
+static void forward_piece(const Part *part, int64_t block, int64_t first, int64_t rows) {
     const Work *work = part->work;
     const Chain *chain = work->chain;
+    Pass pass = pass_of(part, block, first, rows);
     float *buffers[4];
     for (int64_t k = 0; k < 4; k++)
         buffers[k] = part->buffers + k * buffer(work);
     const float *x = work->x + first * chain->in_features;
     for (int64_t k = 0; k < chain->links; k++) {
-        x = enter(work, k, first, rows, x, buffers[2]);
-        apply(&chain->link[k], rows, work->matrices[k], part->panels + total(chain, k, packed), x, buffers[k % 2], 0);
+        apply_link(&pass, k, enter(&pass, k, x, buffers[2]), buffers[k % 2]);
         x = buffers[k % 2];
     }
-    float *y = work->y + first * chain->out_features;
-    if (chain->last.axes)
-        reorder_rows(&chain->last, rows, chain->out_features, x, y, 0);
-    else
-        memcpy(y, x, 4 * rows * chain->out_features);
+    if (chain->last.axes) {
+        reorder_rows(&chain->last, rows, chain->out_features, x, buffers[3], 0);
+        x = buffers[3];
+    }
+    give(block, rows * chain->out_features, x, work->y + first * chain->out_features);
 }
 
 /* What came into every link: kept, or computed again into `buffers`, one a link. */
-static void enter_again(const Part *part, int64_t first, int64_t rows, float *const *buffers, float *spare,
-                        const float **entered) {
-    const Work *work = part->work;
-    const Chain *chain = work->chain;
-    for (int64_t k = 0; k < chain->links; k++) {
-        const Link *link = &chain->link[k];
-        if (work->saved[k]) {
-            entered[k] = work->saved[k] + first * entering(link);
+static void enter_again(const Pass *pass, const float *x, float *const *buffers, float *spare, const float **entered) {
+    for (int64_t k = 0; k < pass->chain->links; k++) {
+        const Link *link = &pass->chain->link[k];
+        if (pass->saved[k]) {
+            entered[k] = pass->saved[k] + pass->first * entering(link);
             continue;
         }
         float *to = reorders(link) ? spare : buffers[k];
-        const float *x = to;
-        if (k)
-            apply(link - 1, rows, work->matrices[k - 1], part->panels + total(chain, k - 1, packed), entered[k - 1], to, 0);
-        else
-            x = work->x + first * chain->in_features;
+        if (k) {
+            apply_link(pass, k - 1, entered[k - 1], to);
+            x = to;
+        }
         entered[k] = buffers[k];
         if (reorders(link))
-            reorder_rows(&link->reorder, rows, entering(link), x, buffers[k], 0);
+            reorder_rows(&link->reorder, pass->rows, entering(link), x, buffers[k], 0);
         else if (k == 0 && is_ragged(link))
-            memcpy(buffers[k], x, 4 * rows * entering(link));
+            memcpy(buffers[k], x, 4 * pass->rows * entering(link));
         else
             entered[k] = x;
     }
 }
 
-static void backward_piece(const Part *part, int64_t first, int64_t rows) {
+static void backward_piece(const Part *part, int64_t block, int64_t first, int64_t rows) {
     const Work *work = part->work;
     const Chain *chain = work->chain;
+    Pass pass = pass_of(part, block, first, rows);
     float *buffers[MOST_LINKS + 3];
     for (int64_t k = 0; k < chain->links + 3; k++)
         buffers[k] = part->buffers + k * buffer(work);
@@ -143,14 +181,14 @@ static void backward_piece(const Part *part, int64_t first, int64_t rows) {
     else
         memcpy(y, d_y, 4 * rows * chain->out_features);
     if (work->d_matrices)
-        enter_again(part, first, rows, buffers, spare, entered);
+        enter_again(&pass, work->x + first * chain->in_features, buffers, spare, entered);
     for (int64_t k = chain->links - 1; k >= 0; k--) {
         const Link *link = &chain->link[k];
         if (work->d_matrices)
-            gradient(link, rows, entered[k], y, part->sums + total(chain, k, summed), spare);
+            gradient(link, rows, entered[k], y, pass.sums + total(chain, k, summed), spare);
         if (!k && !work->d_x)
             return;
-        apply(link, rows, work->matrices[k], part->panels_back + total(chain, k, packed_back), y, other, 1);
+        apply(link, rows, pass.matrices[k], pass.panels_back + total(chain, k, packed_back), y, other, 1);
         if (link->reorder.axes)
             reorder_rows(&link->reorder, rows, entering(link), other, y, 1);
         else {
@@ -158,26 +196,25 @@ static void backward_piece(const Part *part, int64_t first, int64_t rows) {
             y = other, other = swap;
         }
     }
-    memcpy(work->d_x + first * chain->in_features, y, 4 * rows * chain->in_features);
+    give(block, rows * chain->in_features, y, work->d_x + first * chain->in_features);
 }
 
 static void *run_part(void *argument) {
     const Part *part = argument;
     const Work *work = part->work;
-    memset(part->sums, 0, 4 * num_sums(work));
+    int64_t blocks = work->chain->blocks;
+    memset(part->sums, 0, 4 * blocks * num_sums(work));
     for (int64_t first = part->first; first < part->end; first += work->piece) {
         int64_t rows = part->end - first < work->piece ? part->end - first : work->piece;
-        if (work->d_y)
-            backward_piece(part, first, rows);
-        else
-            forward_piece(part, first, rows);
+        for (int64_t block = 0; block < blocks; block++)
+            (work->d_y ? backward_piece : forward_piece)(part, block, first, rows);
     }
     return 0;
 }
 
 static void pack_matrices(const Work *work, float *panels, float *panels_back) {
-    for (int64_t n = 0; n < work->chain->links; n++) {
-        const Link *link = &work->chain->link[n];
+    for (int64_t n = 0; n < work->chain->blocks * work->chain->links; n++) {
+        const Link *link = &work->chain->link[n % work->chain->links];
         if (link->after > 1)
             continue;
         if (is_narrow(link))
@@ -195,8 +232,8 @@ static void pack_matrices(const Work *work, float *panels, float *panels_back) {
 
 /* Add the gradients that one thread has found. */
 static void add_gradients(const Work *work, const float *sum) {
-    for (int64_t n = 0; n < work->chain->links; n++) {
-        const Link *link = &work->chain->link[n];
+    for (int64_t n = 0; n < work->chain->blocks * work->chain->links; n++) {
+        const Link *link = &work->chain->link[n % work->chain->links];
         float *to = work->d_matrices[n];
         int64_t step = link->after == 1 ? 1 : link->inner, row = link->after == 1 ? link->outer : 1;
         if (in_parts(link))
@@ -214,16 +251,16 @@ static void add_gradients(const Work *work, const float *sum) {
 }
 
 static void run(const Work *work) {
-    float *panels = work->scratch, *panels_back = panels + num_panels(work);
+    int64_t blocks = work->chain->blocks, count = work->threads;
+    float *panels = work->scratch, *panels_back = panels + blocks * num_panels(work);
     pack_matrices(work, panels, panels_back);
     Part parts[MOST_THREADS];
-    int64_t count = work->threads;
-    float *free = panels_back + num_panels_back(work);
+    float *free = panels_back + blocks * num_panels_back(work);
     for (int64_t t = 0; t < count; t++) {
         float *sums = free + num_buffers(work) * buffer(work);
         int64_t first = work->rows * t / count, end = work->rows * (t + 1) / count;
         parts[t] = (Part){work, panels, panels_back, free, sums, first, end};
-        free = sums + num_sums(work) + SLACK;
+        free = sums + blocks * num_sums(work) + SLACK;
     }
     in_threads(run_part, parts, sizeof(Part), count);
     for (int64_t t = 0; work->d_matrices && t < count; t++)

@@ -35,7 +35,7 @@ class _Link(ctypes.Structure):
 
 class _Chain(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("links", "in_features", "out_features")),
+        *((name, ctypes.c_int64) for name in ("links", "blocks", "in_features", "out_features")),
         ("link", _Link * _MOST_LINKS),
         ("last", _Reorder),
     ]
@@ -54,16 +54,10 @@ def takes(chain: Chain, *tensors: Tensor) -> bool:
 def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Outputs, and what came into the products that are marked so, block by block."""
     x = x.contiguous()
-    rows = x.shape[0]
-    kept: list[Tensor] = []
-    results = []
-    for block in _blocks(chain, matrices):
-        y = x.new_empty(rows, chain.out_features)
-        saved = [_saved(link, x) if link.saved else None for link in chain.links]
-        kept += [tensor for tensor in saved if tensor is not None]
-        _call("htzoo_forward", chain, rows, block, x, y, _pointers(saved))
-        results.append(y)
-    return _sum(results), kept
+    y = x.new_empty(x.shape[0], chain.out_features)
+    saved = [_saved(link, x) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
+    _call("htzoo_forward", chain, x.shape[0], matrices, x, y, _pointers(saved))
+    return y, [tensor for tensor in saved if tensor is not None]
 
 
 def backward(
@@ -81,37 +75,19 @@ def backward(
     if totals is None:
         totals = [torch.zeros_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]
     found = iter(saved)
-    results = []
-    for block, sums in zip(_blocks(chain, matrices), _blocks(chain, totals), strict=True):
-        kept = [next(found, None) if link.saved else None for link in chain.links]
-        d_x = torch.empty_like(x) if input_gradient else None
-        _call("htzoo_backward", chain, x.shape[0], block, x, d_y, _pointers(kept), d_x, _pointers(sums))
-        results += [] if d_x is None else [d_x]
-    return (_sum(results) if results else None), totals
+    kept = [next(found, None) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
+    d_x = torch.empty_like(x) if input_gradient else None
+    _call("htzoo_backward", chain, x.shape[0], matrices, x, d_y, _pointers(kept), d_x, _pointers(totals))
+    return d_x, totals
 
 
 def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
     """The gradient of the input alone."""
     d_y = d_y.contiguous()
-    nothing = _pointers([None] * len(chain.links))
-    results = []
-    for block in _blocks(chain, matrices):
-        d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
-        _call("htzoo_backward", chain, d_y.shape[0], block, None, d_y, nothing, d_x, None)
-        results.append(d_x)
-    return _sum(results)
-
-
-def _blocks(chain: Chain, tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
-    count = len(chain.links)
-    return [tensors[k * count : (k + 1) * count] for k in range(chain.blocks)]
-
-
-def _sum(results: Sequence[Tensor]) -> Tensor:
-    first, *rest = results
-    for result in rest:
-        first += result
-    return first
+    nothing = _pointers([None] * len(matrices))
+    d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
+    _call("htzoo_backward", chain, d_y.shape[0], matrices, None, d_y, nothing, d_x, None)
+    return d_x
 
 
 def _call(name: str, chain: Chain, rows: int, matrices: Sequence[Tensor], *arguments: Any) -> None:
@@ -178,10 +154,10 @@ def _described(chain: Chain) -> _Described:
             found.rows, found.inners = rows.data_ptr(), inners.data_ptr()
             tables += [rows, inners]
         links.append(found)
-    structure = _Chain(len(links), chain.in_features, chain.out_features)
+    structure = _Chain(len(links), chain.blocks, chain.in_features, chain.out_features)
     structure.link = (_Link * _MOST_LINKS)(*links)
     structure.last = _reorder(chain.shape, chain.permutation)
-    multiply_adds = sum(math.prod(link.shape) * link.outer for link in chain.links)
+    multiply_adds = chain.blocks * sum(math.prod(link.shape) * link.outer for link in chain.links)
     return _Described(structure, tables, multiply_adds, max(chain.in_features, chain.between, chain.out_features))
 
 
