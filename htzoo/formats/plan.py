@@ -291,24 +291,24 @@ def _links(network: Network, state: _State, group: _Group) -> Iterator[tuple[Pro
             yield product, (*before, *axes, *after)
 
 
-def _forward_seconds(network: Network, product: Product, rows: int, machine: Machine) -> float:
-    """Predicted time of one product in the cache; its permutation and the merging of its cores are not included."""
-    inner, outer = network.size(product.contracted), network.size(product.new)
-    batch = rows * product.before
-    width = product.after if product.after > 1 else outer  # innermost axis of the product
+def _product_seconds(inner: int, outer: int, batch: int, after: int, machine: Machine, *, back: bool = False) -> float:
+    """Predicted time of ``batch`` products in the cache that put ``outer`` numbers in the place of ``inner`` ones."""
+    width = after if after > 1 else outer  # innermost axis of the product
     padded = math.ceil(width / machine.vector) * machine.vector
-    multiply_adds = batch * product.after * inner * outer * padded / width
-    read, written = (4 * batch * product.after * size for size in (inner, outer))
+    multiply_adds = batch * after * inner * outer * padded / width
+    read, written = (4 * batch * after * size for size in (inner, outer))
     if machine.is_compiled:
-        if product.after > 1:  # the sums of few rows wait for each other
+        if after > 1:  # the sums of few rows wait for each other
             multiply_adds *= max(1, 5 / outer)
-        elif inner % machine.vector == 0 and 4 * padded > 5 * outer:  # sums over vectors, which are added up at last
+        elif (
+            inner % machine.vector == 0 and inner >= 64 and 4 * padded > 5 * outer and not back
+        ):  # sums over vectors, which are added up at last
             multiply_adds *= outer / padded * (inner + 128) / inner
         else:  # a matrix that is larger than the cache is read again for every so many rows
             read += 4 * inner * outer * (batch // max(12, 4096 // inner) if inner * outer > machine.small_matrix else 0)
     seconds = multiply_adds / machine.multiply_adds + (read + written) / machine.bytes_cached
     seconds += math.ceil(written / machine.cache) * machine.kernel
-    if product.after > 1:
+    if after > 1:
         seconds += batch * machine.small_product
     return seconds
 
@@ -319,25 +319,32 @@ def _seconds(
     """Predicted time of one more link, forward and backward, into which axes ``layout`` come."""
     first = not path.products
     numbers = rows * network.size(layout)
-    forward = _forward_seconds(network, product, rows, machine)
-    products = 2 if first and not input_gradient else 3  # forward, gradient of the matrix, gradient of what came in
-    seconds = products * forward + (4 * products * numbers / machine.bytes_moved if first else 0.0)
     inner, outer = network.size(product.contracted), network.size(product.new)
+    batch, after = rows * product.before, product.after
+    forward = _product_seconds(inner, outer, batch, after, machine)
+    back = _product_seconds(outer, inner, batch, after, machine, back=True) if machine.is_compiled else forward
+    products = 2 if first and not input_gradient else 3  # forward, gradient of the matrix, gradient of what came in
+    seconds = 2 * forward + (back if products == 3 else 0.0)
+    seconds += 4 * products * numbers / machine.bytes_moved if first else 0.0
     gradients = 0.0
     if machine.is_compiled:  # the gradient of the matrix is read and written for every so many rows
         piece = max(1, machine.piece // network.in_features) * product.before
-        most = 4096 // (inner + outer) + 64 if product.after == 1 else 8192 // ((inner + outer) * product.after) + 1
-        gradients = rows * product.before / min(piece, most)
-        seconds += 0.4 * forward if product.after > 1 else 3 * inner * outer / machine.numbers_copied
-    elif product.after > 1:  # every product of the batch has a gradient of its own, and these are added up
-        gradients = rows * product.before
+        most = 4096 // (inner + outer) + 64 if after == 1 else 8192 // ((inner + outer) * after) + 1
+        gradients = batch / min(piece, most)
+        seconds += 0.4 * forward if after > 1 else 3 * inner * outer / machine.numbers_copied
+        if after > 1 and inner * outer <= 1024:  # what does not fill a vector is summed number by number
+            seconds += batch * inner * outer * (after % machine.vector) / machine.numbers_copied
+    elif after > 1:  # every product of the batch has a gradient of its own, and these are added up
+        gradients = batch
     rate = machine.bytes_cached if inner * outer <= machine.small_matrix else machine.bytes_moved
     seconds += 8 * gradients * inner * outer / rate
     order = product.permutation
     copy = 0.0 if order is None else _copy_seconds(network, layout, order, rows, machine)
-    keep, again = 8 * numbers / machine.bytes_kept, path.forward + copy
+    # Compiled code reads a matrix on the left where it lies, and reorders its gradient alone.
+    there = 0.0 if machine.is_compiled and after == 1 else copy
+    keep, again = 8 * numbers / machine.bytes_kept, path.forward + there
     saved = not first and keep < again
-    return _Link(replace(product, saved=saved), seconds + 2 * copy + (0.0 if first else min(keep, again)), forward)
+    return _Link(replace(product, saved=saved), seconds + there + copy + (0.0 if first else min(keep, again)), forward)
 
 
 def _least_seconds(network: Network, layout: Edges, rows: int, machine: Machine) -> float:

@@ -22,7 +22,7 @@ _Axes = ctypes.c_int64 * MOST_AXES
 
 
 class _Reorder(ctypes.Structure):
-    _fields_ = [("axes", ctypes.c_int64), ("size", _Axes), ("step", _Axes)]
+    _fields_ = [("axes", ctypes.c_int64), ("unit", ctypes.c_int64), ("size", _Axes), ("step", _Axes)]
 
 
 class _Link(ctypes.Structure):
@@ -162,7 +162,7 @@ def _described(chain: Chain) -> _Described:
 
 
 def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> _Reorder:
-    """Neighbouring axes that stay together are one; the last one is a run of numbers that stay together."""
+    """Neighbouring axes that stay together are one."""
     if permutation is None:
         return _Reorder()
     steps = [math.prod(shape[k + 1 :]) for k in range(len(shape))]
@@ -172,9 +172,7 @@ def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> _Reorde
             axes[-1] = (axes[-1][0] * shape[k], steps[k])
         elif shape[k] > 1:
             axes.append((shape[k], steps[k]))
-    if len(axes) < 2 and (not axes or axes[0][1] == 1):  # only axes of size 1 change places
+    if len(axes) < 2:  # only axes of size 1 change places
         return _Reorder()
-    if axes[-1][1] != 1:
-        axes.append((1, 1))
     sizes, strides = zip(*axes)
-    return _Reorder(len(axes), _Axes(*sizes), _Axes(*strides))
+    return _Reorder(len(axes), strides.index(1), _Axes(*sizes), _Axes(*strides))
