@@ -6,11 +6,13 @@
 #include "threads.h"
 
 enum { MOST_LINKS = 8 };
+enum { FEW = 4000 }; /* floats of the input that pass the first links together */
 
 /* `last` reorders the result. There are `blocks` products of one kind, each with matrices of its own, whose results are
- * added. */
+ * added. A row passes the first `head` links in `slices` parts, which these links do not mix: for them, a row is such a
+ * part. What comes into the link behind them is kept for the backward. */
 typedef struct {
-    int64_t links, blocks, in_features, out_features;
+    int64_t links, blocks, head, slices, in_features, out_features;
     Link link[MOST_LINKS];
     Reorder last;
 } Chain;
@@ -65,7 +67,7 @@ static int is_ragged(const Link *link) { return link->after > 1 && link->after %
 static int64_t buffer(const Work *work) {
     return (work->piece * widest(work->chain) + SLACK + SLACK - 1) / SLACK * SLACK; /* in whole lines of the cache */
 }
-static int64_t num_buffers(const Work *work) { return work->d_y ? work->chain->links + 3 : 4; }
+static int64_t num_buffers(const Work *work) { return work->d_y ? work->chain->links + 3 + work->chain->blocks : 4; }
 /* Of one block. */
 static int64_t num_sums(const Work *work) {
     return work->d_matrices ? total(work->chain, work->chain->links, summed) : 0;
@@ -109,11 +111,20 @@ static const float *enter(const Pass *pass, int64_t k, const float *given, float
     float *to = pass->saved[k] ? pass->saved[k] + pass->first * numbers : spare;
     if (reorders(link))
         reorder_rows(&link->reorder, pass->rows, numbers, given, to, 0);
-    else if (pass->saved[k] || (k == 0 && is_ragged(link)))
+    else if (given != to && (pass->saved[k] || (k == 0 && is_ragged(link))))
         memcpy(to, given, 4 * pass->rows * numbers);
     else
         return given;
     return to;
+}
+
+/* Links from `k` to before `end`; returns what the last one gave. */
+static const float *pass_links(const Pass *pass, int64_t k, int64_t end, const float *x, float *const *buffers) {
+    for (; k < end; k++) {
+        apply_link(pass, k, enter(pass, k, x, buffers[2]), buffers[k % 2]);
+        x = buffers[k % 2];
+    }
+    return x;
 }
 
 /* Write a block's result, or add it to those of the blocks before. */
@@ -125,28 +136,41 @@ static void give(int64_t block, int64_t count, const float *from, float *to) {
             to[n] += from[n];
 }
 
-static void forward_piece(const Part *part, int64_t block, int64_t first, int64_t rows) {
+/* A few parts of some rows after the other, for every block, which read them while they are in the cache. */
+#define EACH_SLICE(chain, rows)                                                                                        \
+    int64_t few = FEW * (chain)->slices / (chain)->in_features + 1, all = (chain)->head ? (rows) * (chain)->slices : 0;\
+    for (int64_t slice = 0, now; now = all - slice < few ? all - slice : few, slice < all; slice += now)               \
+        for (int64_t block = 0; block < (chain)->blocks; block++)
+
+static void forward_piece(const Part *part, int64_t first, int64_t rows) {
     const Work *work = part->work;
     const Chain *chain = work->chain;
-    Pass pass = pass_of(part, block, first, rows);
+    int64_t head = chain->head;
     float *buffers[4];
     for (int64_t k = 0; k < 4; k++)
         buffers[k] = part->buffers + k * buffer(work);
-    const float *x = work->x + first * chain->in_features;
-    for (int64_t k = 0; k < chain->links; k++) {
-        apply_link(&pass, k, enter(&pass, k, x, buffers[2]), buffers[k % 2]);
-        x = buffers[k % 2];
+    EACH_SLICE(chain, rows) {
+        Pass pass = pass_of(part, block, first * chain->slices + slice, now);
+        const float *x = work->x + pass.first * (chain->in_features / chain->slices);
+        int64_t numbers = leaving(&chain->link[head - 1]);
+        memcpy(pass.saved[head] + pass.first * numbers, pass_links(&pass, 0, head, x, buffers), 4 * now * numbers);
     }
-    if (chain->last.axes) {
-        reorder_rows(&chain->last, rows, chain->out_features, x, buffers[3], 0);
-        x = buffers[3];
+    for (int64_t block = 0; block < chain->blocks; block++) {
+        Pass pass = pass_of(part, block, first, rows);
+        const float *x = head ? pass.saved[head] + first * entering(&chain->link[head]) : work->x + first * chain->in_features;
+        x = pass_links(&pass, head, chain->links, x, buffers);
+        if (chain->last.axes) {
+            reorder_rows(&chain->last, rows, chain->out_features, x, buffers[3], 0);
+            x = buffers[3];
+        }
+        give(block, rows * chain->out_features, x, work->y + first * chain->out_features);
     }
-    give(block, rows * chain->out_features, x, work->y + first * chain->out_features);
 }
 
 /* What came into every link: kept, or computed again into `buffers`, one a link. */
-static void enter_again(const Pass *pass, const float *x, float *const *buffers, float *spare, const float **entered) {
-    for (int64_t k = 0; k < pass->chain->links; k++) {
+static void enter_again(const Pass *pass, int64_t k, int64_t end, const float *x, float *const *buffers, float *spare,
+                        const float **entered) {
+    for (; k < end; k++) {
         const Link *link = &pass->chain->link[k];
         if (pass->saved[k]) {
             entered[k] = pass->saved[k] + pass->first * entering(link);
@@ -167,36 +191,61 @@ static void enter_again(const Pass *pass, const float *x, float *const *buffers,
     }
 }
 
-static void backward_piece(const Part *part, int64_t block, int64_t first, int64_t rows) {
-    const Work *work = part->work;
+/* Links from before `end` back to `start`, given the gradient of what the last one gave, in the buffer behind those of the
+ * links; returns that of what came into the first one. */
+static float *pass_back(const Work *work, const Pass *pass, int64_t start, int64_t end, const float *x,
+                        float *const *buffers) {
     const Chain *chain = work->chain;
-    Pass pass = pass_of(part, block, first, rows);
-    float *buffers[MOST_LINKS + 3];
-    for (int64_t k = 0; k < chain->links + 3; k++)
-        buffers[k] = part->buffers + k * buffer(work);
     float *y = buffers[chain->links], *other = buffers[chain->links + 1], *spare = buffers[chain->links + 2];
-    const float *d_y = work->d_y + first * chain->out_features, *entered[MOST_LINKS];
-    if (chain->last.axes)
-        reorder_rows(&chain->last, rows, chain->out_features, d_y, y, 1);
-    else
-        memcpy(y, d_y, 4 * rows * chain->out_features);
+    const float *entered[MOST_LINKS];
     if (work->d_matrices)
-        enter_again(&pass, work->x + first * chain->in_features, buffers, spare, entered);
-    for (int64_t k = chain->links - 1; k >= 0; k--) {
+        enter_again(pass, start, end, x, buffers, spare, entered);
+    for (int64_t k = end - 1; k >= start; k--) {
         const Link *link = &chain->link[k];
         if (work->d_matrices)
-            gradient(link, rows, entered[k], y, pass.sums + total(chain, k, summed), spare);
+            gradient(link, pass->rows, entered[k], y, pass->sums + total(chain, k, summed), spare);
         if (!k && !work->d_x)
-            return;
-        apply(link, rows, pass.matrices[k], pass.panels_back + total(chain, k, packed_back), y, other, 1);
+            break;
+        apply(link, pass->rows, pass->matrices[k], pass->panels_back + total(chain, k, packed_back), y, other, 1);
         if (link->reorder.axes)
-            reorder_rows(&link->reorder, rows, entering(link), other, y, 1);
+            reorder_rows(&link->reorder, pass->rows, entering(link), other, y, 1);
         else {
             float *swap = y;
             y = other, other = swap;
         }
     }
-    give(block, rows * chain->in_features, y, work->d_x + first * chain->in_features);
+    return y;
+}
+
+static void backward_piece(const Part *part, int64_t first, int64_t rows) {
+    const Work *work = part->work;
+    const Chain *chain = work->chain;
+    int64_t links = chain->links, head = chain->head;
+    float *buffers[MOST_LINKS + 3];
+    for (int64_t k = 0; k < links + 3; k++)
+        buffers[k] = part->buffers + k * buffer(work);
+    float *between = part->buffers + (links + 3) * buffer(work); /* gradients behind the head, one a block */
+    const float *d_y = work->d_y + first * chain->out_features, *x = work->x + first * chain->in_features;
+    for (int64_t block = 0; block < chain->blocks; block++) {
+        Pass pass = pass_of(part, block, first, rows);
+        if (chain->last.axes)
+            reorder_rows(&chain->last, rows, chain->out_features, d_y, buffers[links], 1);
+        else
+            memcpy(buffers[links], d_y, 4 * rows * chain->out_features);
+        const float *found = pass_back(work, &pass, head, links, x, buffers);
+        if (head)
+            memcpy(between + block * buffer(work), found, 4 * rows * entering(&chain->link[head]));
+        else if (work->d_x)
+            give(block, rows * chain->in_features, found, work->d_x + first * chain->in_features);
+    }
+    EACH_SLICE(chain, rows) {
+        Pass pass = pass_of(part, block, first * chain->slices + slice, now);
+        int64_t numbers = leaving(&chain->link[head - 1]), in_features = chain->in_features / chain->slices;
+        memcpy(buffers[links], between + block * buffer(work) + slice * numbers, 4 * now * numbers);
+        const float *found = pass_back(work, &pass, 0, head, work->x + pass.first * in_features, buffers);
+        if (work->d_x)
+            give(block, now * in_features, found, work->d_x + pass.first * in_features);
+    }
 }
 
 static void *run_part(void *argument) {
@@ -206,8 +255,7 @@ static void *run_part(void *argument) {
     memset(part->sums, 0, 4 * blocks * num_sums(work));
     for (int64_t first = part->first; first < part->end; first += work->piece) {
         int64_t rows = part->end - first < work->piece ? part->end - first : work->piece;
-        for (int64_t block = 0; block < blocks; block++)
-            (work->d_y ? backward_piece : forward_piece)(part, block, first, rows);
+        (work->d_y ? backward_piece : forward_piece)(part, first, rows);
     }
     return 0;
 }

@@ -35,7 +35,7 @@ class _Link(ctypes.Structure):
 
 class _Chain(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("links", "blocks", "in_features", "out_features")),
+        *((name, ctypes.c_int64) for name in ("links", "blocks", "head", "slices", "in_features", "out_features")),
         ("link", _Link * _MOST_LINKS),
         ("last", _Reorder),
     ]
@@ -56,7 +56,7 @@ def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor
     x = x.contiguous()
     y = x.new_empty(x.shape[0], chain.out_features)
     saved = [_saved(link, x) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
-    _call("htzoo_forward", chain, x.shape[0], matrices, x, y, _pointers(saved))
+    _call("htzoo_forward", _described(chain, True), x.shape[0], matrices, x, y, _pointers(saved))
     return y, [tensor for tensor in saved if tensor is not None]
 
 
@@ -77,7 +77,8 @@ def backward(
     found = iter(saved)
     kept = [next(found, None) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
     d_x = torch.empty_like(x) if input_gradient else None
-    _call("htzoo_backward", chain, x.shape[0], matrices, x, d_y, _pointers(kept), d_x, _pointers(totals))
+    described = _described(chain, bool(saved))
+    _call("htzoo_backward", described, x.shape[0], matrices, x, d_y, _pointers(kept), d_x, _pointers(totals))
     return d_x, totals
 
 
@@ -86,14 +87,14 @@ def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> 
     d_y = d_y.contiguous()
     nothing = _pointers([None] * len(matrices))
     d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
-    _call("htzoo_backward", chain, d_y.shape[0], matrices, None, d_y, nothing, d_x, None)
+    _call("htzoo_backward", _described(chain, False), d_y.shape[0], matrices, None, d_y, nothing, d_x, None)
     return d_x
 
 
-def _call(name: str, chain: Chain, rows: int, matrices: Sequence[Tensor], *arguments: Any) -> None:
+def _call(name: str, chain: _Described, rows: int, matrices: Sequence[Tensor], *arguments: Any) -> None:
     found = library()
     assert found is not None
-    structure, _, multiply_adds, widest = _described(chain)
+    structure, _, multiply_adds, widest = chain
     threads = max(1, min(torch.get_num_threads(), MOST_THREADS, rows, rows * multiply_adds // _FEWEST))
     piece = max(1, min(NATIVE.piece // widest, math.ceil(rows / threads)))
     matrices = [matrix.contiguous() for matrix in matrices]
@@ -141,24 +142,43 @@ class _Described(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _described(chain: Chain) -> _Described:
+def _described(chain: Chain, in_slices: bool) -> _Described:
+    head, slices = _head(chain) if in_slices else (0, 1)
     links = []
     tables: list[Tensor] = []
-    for link in chain.links:
-        before = math.prod(link.shape) // (link.inner * link.after)
-        found = _Link(before, link.inner, link.outer, link.after, _reorder(link.shape, link.permutation))
+    for k, link in enumerate(chain.links):
+        shape = (link.shape[0] // slices, *link.shape[1:]) if k < head else link.shape
+        before = math.prod(shape) // (link.inner * link.after)
+        found = _Link(before, link.inner, link.outer, link.after, _reorder(shape, link.permutation))
         if found.reorder.axes and link.after == 1 and link.permutation is not None:
-            places = torch.arange(math.prod(link.shape)).reshape(link.shape).permute(link.permutation)
+            places = torch.arange(math.prod(shape)).reshape(shape).permute(link.permutation)
             places = places.reshape(before, link.inner)
             rows, inners = places[:, 0].contiguous(), places[0].contiguous()
             found.rows, found.inners = rows.data_ptr(), inners.data_ptr()
             tables += [rows, inners]
         links.append(found)
-    structure = _Chain(len(links), chain.blocks, chain.in_features, chain.out_features)
+    structure = _Chain(len(links), chain.blocks, head, slices, chain.in_features, chain.out_features)
     structure.link = (_Link * _MOST_LINKS)(*links)
     structure.last = _reorder(chain.shape, chain.permutation)
     multiply_adds = chain.blocks * sum(math.prod(link.shape) * link.outer for link in chain.links)
     return _Described(structure, tables, multiply_adds, max(chain.in_features, chain.between, chain.out_features))
+
+
+def _head(chain: Chain) -> tuple[int, int]:
+    """How many links come before one whose input is kept, and into how many parts that they do not mix a row falls.
+
+    These are the slices along the first axis, where all of those links leave it the first one.
+    """
+    size = chain.links[0].shape[0]
+    for k, link in enumerate(chain.links):
+        if link.shape[0] != size or size == 1:
+            break
+        if link.saved and k > 0:
+            return k, size
+        is_moved = link.permutation is not None and link.permutation[0] != 0
+        if is_moved or math.prod(link.shape) // (link.inner * link.after) < size:  # or it is summed over
+            break
+    return 0, 1
 
 
 def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> _Reorder:
