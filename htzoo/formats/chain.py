@@ -26,7 +26,8 @@ class Link:
     Args:
         group: positions of the cores that are merged into the matrix.
         order: how they are merged.
-        axes: where the axes of the merged tensor go: those of the matrix's rows come first, then those of its columns.
+        axes: where the axes of the merged tensor go: first that of the blocks, where they differ, then those of the
+            matrix's rows, then those of its columns.
         shape: sizes of the running tensor's axes before the permutation, rows not counted.
         permutation: reordering of these axes that must come first, or None.
         inner: how many numbers the product sums over.
@@ -34,6 +35,7 @@ class Link:
         after: how many numbers lie behind them in memory; 1 makes this one plain matrix product.
         kept: sizes of the edges that are contracted and come back: the matrix is block-diagonal over them.
         saved: whether the backward should find what came into this product, rather than compute it again.
+        shared: whether all blocks have this matrix.
     """
 
     group: tuple[int, ...]
@@ -46,6 +48,7 @@ class Link:
     after: int
     kept: tuple[int, ...]
     saved: bool
+    shared: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,6 @@ class Chain:
 
     Args:
         links: the products, in order; once for every block.
-        cuts: the axis along which every core is cut into blocks, or None for a core that all blocks share.
         blocks: how many blocks there are: products of their own whose results are added.
         shape: sizes of the result's axes before the last reordering, rows not counted.
         permutation: the last reordering, or None.
@@ -65,7 +67,6 @@ class Chain:
     """
 
     links: tuple[Link, ...]
-    cuts: tuple[int | None, ...]
     blocks: int
     shape: tuple[int, ...]
     permutation: tuple[int, ...] | None
@@ -87,10 +88,8 @@ class Chain:
 
     def matrices(self, cores: Sequence[Tensor]) -> list[Tensor]:
         """The matrix of every link, block by block. Gradients flow to the cores."""
-        slices = [
-            (core,) * self.blocks if cut is None else torch.split(core, 1, cut) for core, cut in zip(cores, self.cuts)
-        ]
-        return [_matrix(link, parts) for parts in zip(*slices) for link in self.links]
+        found = [_matrices(link, cores, self.blocks) for link in self.links]
+        return [own[block] for block in range(self.blocks) for own in found]
 
     def apply(self, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
         """Outputs (rows, out_features) of inputs (rows, in_features)."""
@@ -246,15 +245,14 @@ def _rounded(rows: int) -> int:
 def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) -> Chain:
     planned = plan(network, rows, input_gradient=input_gradient, machine=machine)
     blocks = 1
-    cuts: tuple[int | None, ...] = (None,) * len(network.cores)
-    if planned.split is not None:
-        blocks = network.sizes[planned.split]
-        cuts = tuple(core.edges.index(planned.split) if planned.split in core.edges else None for core in network.cores)
-        network = network.slice(planned.split)
+    whole, split = network, planned.split
+    if split is not None:
+        blocks = network.sizes[split]
+        network = network.slice(split)
     links: list[Link] = []
     layout = network.inputs
     for product in planned.products:
-        links.append(_link(network, product, layout))
+        links.append(_link(network, product, layout, whole, split))
         if product.permutation is not None:
             layout = tuple(layout[k] for k in product.permutation)
         first = layout.index(product.contracted[0])
@@ -263,20 +261,24 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
     between = max((p.before * p.after * network.size(p.new) for p in planned.products[:-1]), default=0)
     sizes = (network.in_features, network.out_features, between)
     native = machine.is_compiled and max(len(link.shape) for link in links) <= MOST_AXES
-    return Chain(tuple(links), cuts, blocks, shape, planned.permutation, *sizes, native)
+    return Chain(tuple(links), blocks, shape, planned.permutation, *sizes, native)
 
 
-def _link(network: Network, product: Product, layout: Edges) -> Link:
-    kept = tuple(edge for edge in product.contracted if edge in product.new)
-    new = tuple(_twin(edge) if edge in kept else edge for edge in product.new)
-    first, second = (product.contracted, new) if product.after == 1 else (new, product.contracted)
-    sizes = {**network.sizes, **{_twin(edge): network.sizes[edge] for edge in kept}}
-    edges = [*(network.cores[k].edges for k in product.group), *((edge, _twin(edge)) for edge in kept)]
-    order = merge_order(sizes, edges, (*first, *second))
+def _link(network: Network, product: Product, layout: Edges, whole: Network, split: str | None) -> Link:
+    """The link of ``product`` in ``network``: a slice of ``whole`` along the edge ``split``, where there is one."""
+    kept = tuple(edge for edge in product.contracted if edge in product.new and edge != split)
+    new = tuple(_twin(edge) if edge in kept else edge for edge in product.new if edge != split)
+    contracted = tuple(edge for edge in product.contracted if edge != split)
+    shared = not any(split in whole.cores[k].edges for k in product.group)
+    blocks = () if split is None or shared else (split,)
+    axes = (*blocks, *contracted, *new) if product.after == 1 else (*blocks, *new, *contracted)
+    sizes = {**whole.sizes, **{_twin(edge): network.sizes[edge] for edge in kept}}
+    edges = [*(whole.cores[k].edges for k in product.group), *((edge, _twin(edge)) for edge in kept)]
+    order = merge_order(sizes, edges, axes)
     return Link(
         product.group,
         order,
-        tuple(order.edges.index(edge) for edge in (*first, *second)),
+        tuple(order.edges.index(edge) for edge in axes),
         tuple(network.sizes[edge] for edge in layout),
         product.permutation,
         network.size(product.contracted),
@@ -284,6 +286,7 @@ def _link(network: Network, product: Product, layout: Edges) -> Link:
         product.after,
         tuple(network.sizes[edge] for edge in kept),
         product.saved,
+        shared,
     )
 
 
@@ -292,11 +295,13 @@ def _twin(edge: str) -> str:
     return f"{edge}'"
 
 
-def _matrix(link: Link, cores: Sequence[Tensor]) -> Tensor:
+def _matrices(link: Link, cores: Sequence[Tensor], blocks: int) -> Sequence[Tensor]:
+    """The link's matrix in every block; all are merged together."""
     tensors = [cores[k] for k in link.group]
     tensors += [torch.eye(size, dtype=tensors[0].dtype, device=tensors[0].device) for size in link.kept]
     shape = (link.inner, link.outer) if link.after == 1 else (link.outer, link.inner)
-    return contract(link.order, tensors).permute(link.axes).reshape(shape)
+    merged = contract(link.order, tensors).permute(link.axes)
+    return (merged.reshape(shape),) * blocks if link.shared else merged.reshape(blocks, *shape).unbind()
 
 
 def _enter(link: Link, x: Tensor, rows: int) -> Tensor:

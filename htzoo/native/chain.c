@@ -46,10 +46,13 @@ typedef struct {
     int64_t first, rows;
 } Pass;
 
+/* Most floats of a row anywhere. */
 static int64_t widest(const Chain *chain) {
     int64_t most = chain->in_features > chain->out_features ? chain->in_features : chain->out_features;
-    for (int64_t k = 0; k < chain->links; k++)
-        most = leaving(&chain->link[k]) > most ? leaving(&chain->link[k]) : most;
+    for (int64_t k = 0; k < chain->links; k++) {
+        int64_t all = leaving(&chain->link[k]) * (k < chain->head ? chain->slices : 1);
+        most = all > most ? all : most;
+    }
     return most;
 }
 
