@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext, redirect_stdout
@@ -31,7 +32,8 @@ Fewer parameters are not fewer multiply-adds: at high ranks a small layer is slo
 them too.
 
 Few trained weights are close to a small network by themselves. Look at the errors that are printed: near 0 the outputs
-hardly change; near 1 nothing is left of the weight, and --fine-tune trains the small model from there.
+hardly change; near 1 nothing is left of the weight, and --fine-tune trains the small model from there. Without --to the
+formats are those of the configuration that --fine-tune names.
 
 examples:
   htzoo compress lstm.pt --to ht --budget 50x -o small            torch.save(lstm.state_dict(), "lstm.pt") wrote it;
@@ -39,11 +41,14 @@ examples:
   htzoo compress model.pt --layer encoder.lstm --to tt --budget 5000 --hidden-to tt --hidden-budget 10x -o small
   htzoo compress runs/moving_digits_lstm/TIME/checkpoints/best.ckpt --to ht --budget 2000 -o small \\
       --fine-tune moving_digits_lstm --trainer.max_epochs 10      options behind it are those of htzoo fit
+  htzoo compress runs/fight_cnn_lstm/TIME/checkpoints/best.ckpt -o small --fine-tune fight_cnn_ht \\
+      --model.optimizer.lr 0.006                                  all formats are those of fight_cnn_ht
   htzoo compress lstm.pt --to tt --in-modes 8,8,8 --out-modes 4,8,8 --rank 6 -o small
 """
 
 FORMATS = {short.lower(): name for name, short in SHORT.items()}
 SHAPE = ("in_modes", "out_modes", "rank", "leaf_rank", "inner_rank", "blocks", "terms")
+LIMITS = ("budget", "macs", "joint", "hidden_to", "hidden_budget")
 
 
 def run(words: Sequence[str]) -> None:
@@ -57,7 +62,9 @@ def run(words: Sequence[str]) -> None:
     shape = {key: getattr(given, key) for key in SHAPE if getattr(given, key) is not None}
     if training and given.fine_tune is None:
         parser.error(f"unrecognized arguments: {' '.join(training)}; those of htzoo fit need --fine-tune CONFIG")
-    if (given.budget is None and given.macs is None) == (not shape):
+    if given.to is None:
+        _check_without_format(parser, given)
+    elif (given.budget is None and given.macs is None) == (not shape):
         parser.error(
             "give either --budget or --macs, or the shape: --in-modes, --out-modes and the ranks of the format"
         )
@@ -96,14 +103,16 @@ def run(words: Sequence[str]) -> None:
     _report(rows, before, after, given.json, given.output)
     if given.fine_tune is not None:
         with redirect_stdout(sys.stderr) if given.json else nullcontext():  # the one document is printed already
-            _fine_tune(given.fine_tune, training, formats, given.output)
+            _fine_tune(given.fine_tune, training, formats, given.output, shlex.join(["htzoo", *words]))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("compress", DESCRIPTION)
     parser.add_argument("model", metavar="CKPT_OR_NAME", help="state dict (.pt, .safetensors), checkpoint, or model")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
-    parser.add_argument("--to", required=True, choices=FORMATS, help="format of the input-to-hidden weight")
+    parser.add_argument(
+        "--to", choices=FORMATS, help="format of the input-to-hidden weight (default: all formats as in --fine-tune)"
+    )
     parser.add_argument(
         "--budget", type=_limit, metavar="N", help="parameters that it may have, or 50x for 50 times fewer than now"
     )
@@ -125,15 +134,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--nonlinearity", choices=("tanh", "relu"), default="tanh", help="that of a torch.nn.RNN (default: tanh)"
     )
-    parser.add_argument("--fine-tune", metavar="CONFIG", help="train the small model from there with htzoo fit")
+    parser.add_argument(
+        "--fine-tune",
+        metavar="CONFIG",
+        help="train the small model from there with htzoo fit; without --to, CONFIG gives the formats too",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     shape = parser.add_argument_group("shape, in place of a budget")
     for name in SHAPE:
-        shape.add_argument(
-            f"--{name.replace('_', '-')}", dest=name, type=_numbers, metavar="N,N" if "mode" in name else "N"
-        )
+        shape.add_argument(_flag(name), dest=name, type=_numbers, metavar="N,N" if "mode" in name else "N")
     add_hub_options(parser)
     return parser
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _numbers(text: str) -> int | tuple[int, ...]:
@@ -157,6 +172,15 @@ def _limit(text: str) -> tuple[float, bool]:
     return number, text.endswith("x")
 
 
+def _check_without_format(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Make sure that a configuration gives the formats, and nothing else says something of them."""
+    alone = [_flag(key) for key in (*LIMITS, *SHAPE) if getattr(given, key) is not parser.get_default(key)]
+    if alone:
+        parser.error(f"{alone[0]} is given without --to: give the format of the input-to-hidden weight")
+    if given.fine_tune is None:
+        parser.error("give --to and how small, such as --to ht --budget 50x, or --fine-tune CONFIG for its formats")
+
+
 def _check_shape(parser: argparse.ArgumentParser, to: str, shape: Collection[str]) -> None:
     """Make sure that what is given of a shape is what the format takes."""
     from htzoo.formats import FORMATS as CLASSES
@@ -164,17 +188,18 @@ def _check_shape(parser: argparse.ArgumentParser, to: str, shape: Collection[str
     if not shape:
         return
     takes = [key for key in SHAPE if key in signature(CLASSES[FORMATS[to]]).parameters]
-    flags = {key: f"--{key.replace('_', '-')}" for key in SHAPE}
-    wrong = [f"{flags[key]} is not among them" for key in shape if key not in takes]
-    wrong += [f"{flags[key]} is missing" for key in takes if key not in shape]
+    wrong = [f"{_flag(key)} is not among them" for key in shape if key not in takes]
+    wrong += [f"{_flag(key)} is missing" for key in takes if key not in shape]
     if wrong:
-        parser.error(f"--to {to} takes {', '.join(flags[key] for key in takes)}: {wrong[0]}")
+        parser.error(f"--to {to} takes {', '.join(map(_flag, takes))}: {wrong[0]}")
 
 
 def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, Format | None]:
     """What becomes of the weights of a layer."""
     from htzoo.formats import format_from_dict
 
+    if given.to is None:
+        return _formats_of(given.fine_tune)
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[type(layer).__name__]
     columns = layer.input_size + (layer.hidden_size if given.joint else 0)
     old = ("weight_ih_l0", "weight_hh_l0", "weight_l0") if given.joint else ("weight_ih_l0", "weight_l0")
@@ -191,6 +216,28 @@ def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> di
         budget = _parameters("--hidden-budget", given.hidden_budget, layer, ("weight_hh_l0", "weight_l0"))
         hidden = _suggested(given.hidden_to, size, size, gates, budget, given.macs)
     return {"input_format": chosen, "hidden_format": hidden}
+
+
+def _formats_of(config: str) -> dict[str, Format | None]:
+    """The formats that a configuration gives.
+
+    Raises:
+        UnknownNameError: there is no such configuration.
+        ValueError: it gives none, or one that does not exist.
+    """
+    from htzoo.configs import load_config
+    from htzoo.formats import format_from_dict
+
+    arguments = load_config(config).get("model", {}).get("init_args", {})
+    keys = ("input_format", "hidden_format", "joint_format")
+    found: dict[str, Format | None] = {
+        key: format_from_dict(arguments[key]) for key in keys if arguments.get(key) is not None
+    }
+    if not found:
+        raise ValueError(
+            f"--fine-tune is {config}, whose weights are dense: give --to and how small, or one with formats"
+        )
+    return found
 
 
 def _parameters(flag: str, limit: tuple[float, bool] | None, layer: nn.Module, names: Sequence[str]) -> int | None:
@@ -246,7 +293,9 @@ def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: b
     print(f"saved: htzoo.from_pretrained({str(output)!r}), whose recurrent layer takes {order}", flush=True)
 
 
-def _fine_tune(config: str, words: Sequence[str], formats: dict[str, Format | None], output: Path) -> None:
+def _fine_tune(
+    config: str, words: Sequence[str], formats: dict[str, Format | None], output: Path, command: str
+) -> None:
     """Train from the compressed weights with the settings of a configuration; the best epoch takes their place."""
     from htzoo.cli.training import run as train
     from htzoo.hub.run import read_run
@@ -261,8 +310,11 @@ def _fine_tune(config: str, words: Sequence[str], formats: dict[str, Format | No
     cli = train(["fit", "--config", config, *flags, start, *words])
     best = Path(cli.trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
     trained = read_run(best)
-    named = replace(trained.config, name=output.resolve().name)  # the configuration is of the large model
-    save_pretrained(trained.model, output, named, training=trained.training, pictures=trained.pictures)
+    named = replace(trained.config, name=output.resolve().name)  # the configuration has the name of another
+    training = trained.training
+    if training is not None:  # training alone, from weights that it has replaced, cannot be done again
+        training = replace(training, summary=replace(training.summary, command=command))
+    save_pretrained(trained.model, output, named, training=training, pictures=trained.pictures)
     result = trained.config.result
     reached = "" if result is None else f", test accuracy {result.accuracy:.3f}"
     print(f"{output}: fine-tuned{reached}")

@@ -13,7 +13,7 @@ import htzoo
 from htzoo.cli.classify import _clock
 from htzoo.cli.main import main
 from htzoo.data import MovingDigits, VideoError
-from htzoo.formats import multiply_adds
+from htzoo.formats import HierarchicalTucker, TensorTrain, multiply_adds
 from htzoo.formats.suggest import ROWS
 from htzoo.hub.classifier import PublishedClassifier
 from htzoo.hub.pretrained import from_pretrained
@@ -142,6 +142,15 @@ def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: py
         (["export", "a", "-o", "a.tflite"], 2, "give a file that ends in .onnx or .pt2"),
         (["compress", "a", "--to", "tt", "-o", "b"], 2, "give either --budget or --macs, or the shape"),
         (["compress", "a", "--to", "xx", "-o", "b"], 2, "invalid choice: 'xx'"),
+        (["compress", "a", "-o", "b"], 2, "give --to and how small, such as --to ht --budget 50x, or --fine-tune"),
+        (["compress", "a", "--budget", "9", "-o", "b"], 2, "--budget is given without --to"),
+        (["compress", "a", "--fine-tune", "fir_ht", "--hidden-to", "tt", "-o", "b"], 2, "--hidden-to is given without"),
+        (["compress", "a", "--fine-tune", "fir_ht", "--joint", "-o", "b"], 2, "--joint is given without --to"),
+        (["compress", "a", "--fine-tune", "fir_ht", "--rank", "0", "-o", "b"], 2, "--rank is given without --to"),
+        (["compress", "a.pt", "--fine-tune", "fir_ht", "-o", "b"], 2, "--fine-tune trains video classifiers"),
+        (["compress", "fir_ht", "--fine-tune", "fir_lstm", "-o", "b"], 1, "is fir_lstm, whose weights are dense"),
+        (["compress", "fir_ht", "--fine-tune", "fir_lost", "-o", "b"], 2, "config is 'fir_lost', which is neither"),
+        (["compress", "fir_ht", "--fine-tune", "ucf11_ht", "-o", "b"], 1, "but the input has"),
         (["compress", "a", "--to", "tt", "--budget", "lots", "-o", "b"], 2, "'lots' is neither a number"),
         (["compress", "a", "--to", "tt", "--budget", "9", "--hidden-to", "tt", "-o", "b"], 2, "without a limit"),
         (["classify", "moving_digits_ht", "gone.mp4"], 1, "1 of 1 videos could not be labelled: gone.mp4 does not"),
@@ -278,6 +287,34 @@ def test_compress_a_model_and_fine_tune_it(
     trained = from_pretrained(tmp_path / "tuned")
     assert trained.config.result is not None and trained.config.name == "tuned"
     assert torch.allclose(trained.classifier.weight, new.classifier.weight, atol=1e-6)  # it did start from there
+
+
+def test_compress_to_the_formats_of_a_configuration(checkpoint: Path, few_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("""\
+parts: [moving_digits]
+model:
+  init_args:
+    hidden_size: 8
+    input_format: {name: TensorTrain, in_modes: [24, 24], out_modes: [4, 2], rank: 1}
+    hidden_format: {name: HierarchicalTucker, in_modes: [2, 4], out_modes: [4, 2], leaf_rank: 2, inner_rank: 2}
+data:
+  class_path: tests.data.helpers.FewDigits
+  init_args: {size: [12, 16]}
+""")
+    words = ["compress", str(checkpoint), "-o", "small", "--fine-tune", "mine.yaml", f"--data.root={few_root}"]
+    words += ["--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--model.optimizer.lr=1e-9"]
+    printed = htzoo_command(*words, folder=tmp_path).stdout
+    assert "small: fine-tuned, test accuracy" in printed
+    old, new = from_pretrained_of(checkpoint), from_pretrained(tmp_path / "small")
+    formats = {
+        "input_format": TensorTrain((24, 24), (4, 2), rank=1),
+        "hidden_format": HierarchicalTucker((2, 4), (4, 2), leaf_rank=2, inner_rank=2),
+    }
+    assert [new.config.arguments[key] for key in formats] == [form.to_dict() for form in formats.values()]
+    closest = htzoo.compress(old.recurrent, **formats)
+    for name, value in closest.named_parameters():
+        assert torch.allclose(new.recurrent.get_parameter(name), value, atol=1e-5)  # it did start from there
+    assert f"```sh\nhtzoo {' '.join(words)}\n```" in (tmp_path / "small" / "README.md").read_text()
 
 
 def test_compress_a_model_with_dropout(tmp_path: Path) -> None:
