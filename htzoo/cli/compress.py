@@ -77,11 +77,14 @@ def run(words: Sequence[str]) -> None:
     if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
         parser.error(f"--output is {given.output}, which is there already: give a new folder")
 
+    from htzoo.configs import load_config
     from htzoo.hub.compression import STATE_DICTS, compress_classifier, compress_layer, read_layer
     from htzoo.hub.opening import open_classifier
     from htzoo.hub.run import is_of_run
     from htzoo.hub.saving import save_pretrained
 
+    if given.fine_tune is not None:
+        load_config(given.fine_tune)  # a wrong name ends here, before there is a folder
     _check_shape(parser, given.to, shape)
     source = Path(given.model)
     if source.suffix in STATE_DICTS or (source.suffix == ".ckpt" and source.is_file() and not is_of_run(source)):

@@ -6,7 +6,7 @@
 #include "threads.h"
 
 enum { MOST_LINKS = 8 };
-enum { FEW = 4000 }; /* floats of the input that pass the first links together */
+enum { FEW = 4096 }; /* floats of the input that pass the first links together */
 
 /* `last` reorders the result. There are `blocks` products of one kind, each with matrices of its own, whose results are
  * added. A row passes the first `head` links in `slices` parts, which these links do not mix: for them, a row is such a
@@ -160,7 +160,9 @@ static void forward_piece(const Part *part, int64_t first, int64_t rows) {
     }
     for (int64_t block = 0; block < chain->blocks; block++) {
         Pass pass = pass_of(part, block, first, rows);
-        const float *x = head ? pass.saved[head] + first * entering(&chain->link[head]) : work->x + first * chain->in_features;
+        const float *x = work->x + first * chain->in_features;
+        if (head)
+            x = pass.saved[head] + first * entering(&chain->link[head]);
         x = pass_links(&pass, head, chain->links, x, buffers);
         if (chain->last.axes) {
             reorder_rows(&chain->last, rows, chain->out_features, x, buffers[3], 0);
@@ -194,8 +196,8 @@ static void enter_again(const Pass *pass, int64_t k, int64_t end, const float *x
     }
 }
 
-/* Links from before `end` back to `start`, given the gradient of what the last one gave, in the buffer behind those of the
- * links; returns that of what came into the first one. */
+/* Links from before `end` back to `start`, given the gradient of what the last one gave, in the buffer behind those of
+ * the links; returns that of what came into the first one. */
 static float *pass_back(const Work *work, const Pass *pass, int64_t start, int64_t end, const float *x,
                         float *const *buffers) {
     const Chain *chain = work->chain;

@@ -15,7 +15,8 @@ INLINE vector exp_of(vector x) {
     x = choose(x < least, least, choose(x > most, most, x));
     vector n = x * 1.44269504f + round - round;
     vector r = x - n * 0.693359375f + n * 2.12194440e-4f; /* ln(2) in two parts, the first of which is exact */
-    vector sum = 1 + r * (1 + r * (1 / 2.f + r * (1 / 6.f + r * (1 / 24.f + r * (1 / 120.f + r * (1 / 720.f + r / 5040))))));
+    vector sum = 1 / 120.f + r * (1 / 720.f + r * (1 / 5040.f));
+    sum = 1 + r * (1 + r * (1 / 2.f + r * (1 / 6.f + r * (1 / 24.f + r * sum))));
     return sum * (vector)((__builtin_convertvector(n, integers) + 127) << 23);
 }
 

@@ -31,8 +31,8 @@ static int is_narrow(const Link *link) {
 /* Whether the product finds what it multiplies where it lies, rather than reordered. */
 static int gathers(const Link *link) { return link->rows && !is_narrow(link); }
 static int reorders(const Link *link) { return link->reorder.axes && !gathers(link); }
-/* Floats of a packed matrix, of its transpose, and of the sum of its gradients: (outer, inner) with a vector of parts of
- * every number, (outer, inner) of a narrow one, or (inner, outer) with padded rows. */
+/* Floats of a packed matrix, of its transpose, and of the sum of its gradients: (outer, inner) with a vector of parts
+ * of every number, (outer, inner) of a narrow one, or (inner, outer) with padded rows. */
 static int64_t packed(const Link *link) {
     return link->after > 1 ? 0 : link->inner * (is_narrow(link) ? link->outer : padded(link->outer));
 }
@@ -51,20 +51,25 @@ static void apply(const Link *link, int64_t rows, const float *matrix, const flo
         return;
     }
     int64_t most = BLOCK / inner / 12 * 12 + 12;
-    if (after > 1)
+    Steps steps = {link->inner, 0, 0}; /* of the matrix on the left, either way */
+    if (after > 1 && back)
         for (int64_t b = 0; b < batch; b++, x += inner * after, y += outer * after)
-            (back ? multiply_columns : multiply_rows)(outer, after, inner, matrix, (Steps){back ? outer : inner, 0, 0}, x,
-                                                      after, y, after, inner * after);
+            multiply_columns(outer, after, inner, matrix, steps, x, after, y, after, inner * after);
+    else if (after > 1)
+        for (int64_t b = 0; b < batch; b++, x += inner * after, y += outer * after)
+            multiply_rows(outer, after, inner, matrix, steps, x, after, y, after, inner * after);
     else if (gathers(link) && !back)
         for (int64_t r = 0; r < batch; r += link->before, x += link->before * inner)
-            for (int64_t n = 0; n < link->before; n += most)
-                multiply_gathered(link->before - n < most ? link->before - n : most, outer, inner, x,
-                                  (Steps){0, link->rows + n, link->inners}, panels, PACKED, y + (r + n) * outer, outer, 0);
+            for (int64_t n = 0; n < link->before; n += most) {
+                int64_t now = link->before - n < most ? link->before - n : most;
+                steps = (Steps){0, link->rows + n, link->inners};
+                multiply_gathered(now, outer, inner, x, steps, panels, PACKED, y + (r + n) * outer, outer, 0);
+            }
     else
         for (int64_t r = 0; r < batch; r += most) {
             int64_t now = batch - r < most ? batch - r : most;
-            multiply_rows(now, outer, inner, x + r * inner, (Steps){inner, 0, 0}, panels, PACKED, y + r * outer, outer,
-                          now * inner);
+            steps.step = inner;
+            multiply_rows(now, outer, inner, x + r * inner, steps, panels, PACKED, y + r * outer, outer, now * inner);
         }
 }
 

@@ -1,5 +1,5 @@
-/* All steps of a recurrent layer (nn/recurrence.py), float32 on a CPU, forward and backward: the hidden weight is packed
- * once for all of them, and stays in the cache. */
+/* All steps of a recurrent layer (nn/recurrence.py), float32 on a CPU, forward and backward: the hidden weight is
+ * packed once for all of them, and stays in the cache. */
 #include <string.h>
 
 #include "functions.h"
@@ -12,11 +12,11 @@ enum { LSTM, GRU, TANH, RELU };
 /* Sequences that have ended, or not begun, are behind those that run, and their state stays as it is. */
 typedef struct {
     int64_t cell, gates, kept, hidden, steps, reverse;
-    const int64_t *running, *row; /* sequences at every time, and the first one's row */
-    const float *weight;    /* (gates * hidden, hidden) */
-    const float *bias;      /* of the hidden part, or NULL */
-    const float *x_parts;
-    float *h, *c;               /* (sequences, hidden): the state, or its gradient */
+    const int64_t *running, *row;           /* sequences at every time, and the first one's row */
+    const float *weight;                    /* (gates * hidden, hidden) */
+    const float *bias;                      /* of the hidden part, or NULL */
+    const float *x_parts;                   /* (rows, gates * hidden) */
+    float *h, *c;                           /* (sequences, hidden): the state, or its gradient */
     float *y, *before_h, *before_c, *saved; /* (rows, hidden); `saved` (rows, kept * hidden) */
     const float *d_y;
     float *d_x_parts, *d_h_parts; /* one array, where they are equal */
@@ -147,7 +147,8 @@ static void *run_backward(void *argument) {
                       layer->before_c + r * size, layer->d_x_parts + r * width, layer->d_h_parts + r * width,
                       d_h + k * size, d_c + k * size);
         }
-        add_product(now, size, width, layer->d_h_parts + at * width, (Steps){width, 0, 0}, part->panels, PACKED, d_h, size, 0);
+        add_product(now, size, width, layer->d_h_parts + at * width, (Steps){width, 0, 0}, part->panels, PACKED, d_h,
+                    size, 0);
     }
     return 0;
 }
@@ -166,7 +167,7 @@ static void run(const Layer *layer, int64_t threads, float *scratch, int back) {
     in_threads(back ? run_backward : run_forward, parts, sizeof(Part), threads);
 }
 
-/* ---- What Python calls. `scratch` has gates * hidden * (hidden + sequences) floats and SLACK ------------------------ */
+/* ---- What Python calls; `scratch` has gates * hidden * (hidden + sequences) floats and SLACK -------------------- */
 
 void htzoo_recur(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 0); }
 void htzoo_recur_back(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 1); }

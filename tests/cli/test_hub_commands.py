@@ -150,6 +150,11 @@ def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: py
         (["compress", "a.pt", "--fine-tune", "fir_ht", "-o", "b"], 2, "--fine-tune trains video classifiers"),
         (["compress", "fir_ht", "--fine-tune", "fir_lstm", "-o", "b"], 1, "is fir_lstm, whose weights are dense"),
         (["compress", "fir_ht", "--fine-tune", "fir_lost", "-o", "b"], 2, "config is 'fir_lost', which is neither"),
+        (
+            ["compress", "fir_ht", "--to", "tt", "--budget", "9", "-o", "b", "--fine-tune", "fir_lost"],
+            2,
+            "config is 'fir_lost', which is neither",
+        ),
         (["compress", "fir_ht", "--fine-tune", "ucf11_ht", "-o", "b"], 1, "but the input has"),
         (["compress", "a", "--to", "tt", "--budget", "lots", "-o", "b"], 2, "'lots' is neither a number"),
         (["compress", "a", "--to", "tt", "--budget", "9", "--hidden-to", "tt", "-o", "b"], 2, "without a limit"),
