@@ -17,6 +17,7 @@ typedef struct {
 } Reorder;
 
 #define COPY(run)                                                                                                      \
+    _Pragma("GCC unroll 4")                                                                                            \
     for (int64_t k = 0; k < count; k++, there += there_step, here += here_step)                                        \
         memcpy(here, there, 4 * (run));                                                                                \
     break
