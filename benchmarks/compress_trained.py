@@ -16,7 +16,6 @@ which nothing is chosen: the best epoch is that of validation clips.
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from typing import Any
 
 import torch
 from marks import fill
+from rows import add_row, read_rows
 from torch import nn
 from tqdm import tqdm
 
@@ -77,12 +77,12 @@ def main() -> int:
 
 def compress_all(source: str, checkpoint: str, methods: list[str], budgets: list[int]) -> None:
     """Every row that is not there yet."""
-    done = {(row["source"], row["method"], int(row["budget"])) for row in read_rows()}
+    done = {(row["source"], row["method"], int(row["budget"])) for row in read_rows(ROWS)}
     before = accuracy(checkpoint, source)
     todo = [(method, budget) for budget in budgets for method in methods if (source, method, budget) not in done]
     for method, budget in tqdm(todo, desc=source, unit="model"):
         row = {"source": source, "method": method, "budget": budget, "dense_accuracy": before}
-        add_row(row | compress(source, checkpoint, method, budget))
+        add_row(ROWS, row | compress(source, checkpoint, method, budget))
 
 
 def compress(source: str, checkpoint: str, method: str, budget: int) -> dict[str, Any]:
@@ -123,22 +123,6 @@ def accuracy(model: str, source: str) -> float:
     return round(torch.cat(right).float().mean().item(), 4)
 
 
-def read_rows() -> list[dict[str, str]]:
-    """What is in the table so far."""
-    if not ROWS.is_file():
-        return []
-    with ROWS.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def add_row(row: dict[str, Any]) -> None:
-    """Add a row to the table."""
-    with replacing(ROWS) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*read_rows(), row])
-
-
 def time_all() -> None:
     """Time every layer, each beside the dense one: weights play no part, so fresh ones do."""
     torch.set_num_threads(1)
@@ -173,7 +157,7 @@ def fill_page() -> None:
     document = json.loads(TIMES.read_text(encoding="utf-8"))
     speed = {(row["method"], row["budget"]): row for row in document["times"]}
     for source in SOURCES:
-        rows = [row for row in read_rows() if row["source"] == source]
+        rows = [row for row in read_rows(ROWS) if row["source"] == source]
         rows.sort(key=lambda row: (int(row["budget"]), list(METHODS).index(row["method"])))
         fill(PAGE, source, "\n".join(table(rows, speed)))
     fill(PAGE, "machine", f"Timed on {machine_line(document['machine'])}.")

@@ -13,7 +13,6 @@ configuration's settings but for the learning rate of the second ones, which was
 
 from __future__ import annotations
 
-import csv
 import statistics
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from typing import Any
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from marks import fill
+from rows import add_row, read_rows
 from tqdm import tqdm
 
 from htzoo.cli.training import run
@@ -62,13 +62,13 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="fill docs/study.md")
     given = parser.parse_args()
     if given.page:
-        fill(PAGE, "fight compressed", "\n".join(table(read_rows())))
+        fill(PAGE, "fight compressed", "\n".join(table(read_rows(ROWS))))
         return
-    done = {(int(row["fold"]), int(row["seed"])) for row in read_rows()}
+    done = {(int(row["fold"]), int(row["seed"])) for row in read_rows(ROWS)}
     todo = [pair for pair in product(FOLDS, range(given.seeds)) if pair not in done]
     for fold, seed in tqdm(sorted(todo, key=lambda pair: pair[1]), unit="fold"):
         with TemporaryDirectory() as folder:
-            add_row({"fold": fold, "seed": seed} | measure(fold, seed, given.root, Path(folder)))
+            add_row(ROWS, {"fold": fold, "seed": seed} | measure(fold, seed, given.root, Path(folder)))
 
 
 def measure(fold: int, seed: int, root: str, folder: Path) -> dict[str, Any]:
@@ -126,24 +126,6 @@ def accuracy(model: PublishedClassifier, root: str, fold: int) -> float:
         for batch in data.test_dataloader()
     ]
     return round(torch.cat(right).float().mean().item(), 4)
-
-
-def read_rows() -> list[dict[str, str]]:
-    """What is in the table so far."""
-    if not ROWS.is_file():
-        return []
-    with ROWS.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def add_row(row: dict[str, Any]) -> None:
-    """Add a row to the table."""
-    new = not ROWS.is_file()
-    with ROWS.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def table(rows: list[dict[str, str]]) -> Iterator[str]:

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from htzoo.formats import compiled
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.matmul import is_transformed
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU
-from htzoo.native import products as native
 
 
 def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -45,8 +45,8 @@ def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
 
 def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Outputs, and what :func:`backward` shall find."""
-    if native.takes(chain, x, *matrices):
-        return native.forward(chain, matrices, x)
+    if compiled.takes(chain, x, *matrices):
+        return compiled.forward(chain, matrices, x)
     if torch.compiler.is_compiling():  # the number of rows, and with it that of the pieces, is not known
         return chain.apply_and_save(matrices, x)
     results = [chain.apply_and_save(matrices, part) for part in torch.split(x, rows_at_once(chain, x))]
@@ -76,8 +76,8 @@ def backward(
         input_gradient: whether the gradient of ``x`` is wanted.
         totals: gradients of the matrices for other inputs; those for these inputs are added to them, in place.
     """
-    if native.takes(chain, x, d_y, *matrices):
-        return native.backward(chain, matrices, x, d_y, saved, input_gradient=input_gradient, totals=totals)
+    if compiled.takes(chain, x, d_y, *matrices):
+        return compiled.backward(chain, matrices, x, d_y, saved, input_gradient=input_gradient, totals=totals)
     # Where the gradient itself will be differentiated, all is computed again, by differentiable operations.
     again = torch.is_grad_enabled()
     count = 0 if again else chain.num_saved
@@ -100,8 +100,8 @@ def backward(
 
 def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
     """The gradient of the input alone."""
-    if native.takes(chain, d_y, *matrices):
-        return native.backward_to_input(chain, matrices, d_y)
+    if compiled.takes(chain, d_y, *matrices):
+        return compiled.backward_to_input(chain, matrices, d_y)
     parts = torch.split(d_y, rows_at_once(chain, d_y))
     return torch.cat([chain.apply_transposed(matrices, part) for part in parts])
 

@@ -1,1 +1,1 @@
-"""Chains of products in compiled code."""
+"""C sources, and what compiles them."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.matmul import is_transformed
-from htzoo.native import recurrence as native
+from htzoo.nn import compiled
 from htzoo.nn.autocast import autocasts
 from htzoo.nn.weight import Prepared
 
@@ -190,11 +190,11 @@ def _forward(
     product: Prepared,
     hidden_bias: Tensor | None,
     reverse: bool,
-) -> tuple[Tensor, State, list[_Step] | native.Kept]:
+) -> tuple[Tensor, State, list[_Step] | compiled.Kept]:
     """Outputs, the last state, and what the backward needs; in compiled code where there is some for all this."""
     matrix = product.matrices[0]
-    if not any(product.padding) and native.takes(cell.name, product.chain, x_parts, hidden_bias, *state, matrix):
-        return native.forward(cell.name, x_parts, batch_sizes, state, matrix, hidden_bias, reverse)
+    if not any(product.padding) and compiled.takes(cell.name, product.chain, x_parts, hidden_bias, *state, matrix):
+        return compiled.forward(cell.name, x_parts, batch_sizes, state, matrix, hidden_bias, reverse)
     outputs, last, steps = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
     return torch.cat(outputs), last, steps
 
@@ -213,7 +213,7 @@ class _Recurrence(torch.autograd.Function):
         state, product = rest[: cell.states], Prepared(chain, rest[cell.states :], padding)
         outputs, last, kept = _forward(cell, x_parts, batch_sizes, state, product, bias, reverse)
         ctx.constants = constants
-        ctx.compiled = isinstance(kept, native.Kept)
+        ctx.compiled = isinstance(kept, compiled.Kept)
         groups = list(kept) if ctx.compiled else [part for step in kept for part in step]
         ctx.counts = [len(group) for group in groups]
         ctx.save_for_backward(x_parts, bias, *rest, *(tensor for group in groups for tensor in group))
@@ -239,9 +239,8 @@ class _Recurrence(torch.autograd.Function):
             gathered = wanted and len(chain.links) == 1
             totals: list[Tensor] | None = None
             if ctx.compiled:
-                kept = native.Kept(*groups)
-                before = kept.before[0]
-                d_x_parts, d_h_parts, d_state = native.backward(
+                kept = compiled.Kept(*groups)
+                d_x_parts, d_h_parts, d_state = compiled.backward(
                     cell.name, d_outputs, d_last, batch_sizes, product.matrices[0], kept, reverse
                 )
             else:
@@ -249,10 +248,10 @@ class _Recurrence(torch.autograd.Function):
                 d_x_parts, d_h_parts, d_state, totals = _run_back(
                     cell, steps, batch_sizes, d_outputs, d_last, product, reverse, at_every_step=wanted and not gathered
                 )
-                before = torch.cat([step.before[0] for step in steps])
             d_bias = None if bias is None else d_h_parts.sum(0)
             d_matrices: Sequence[Tensor | None] = totals or [None] * len(product.matrices)
             if gathered:
+                before = kept.before[0] if ctx.compiled else torch.cat([step.before[0] for step in steps])
                 dtype = product.matrices[0].dtype
                 d_matrices = product.backward_to_matrices(before.to(dtype), d_h_parts.to(dtype))
             return None, d_x_parts, d_bias, *d_state, *d_matrices

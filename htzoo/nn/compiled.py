@@ -1,4 +1,4 @@
-"""Run all steps of a recurrent layer in compiled code: float32 on a CPU."""
+"""Run all steps of a recurrent layer in compiled code (htzoo/native/recurrence.c): float32 on a CPU."""
 
 from __future__ import annotations
 

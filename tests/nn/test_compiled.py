@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
 from htzoo.formats import Dense, Format, TensorTrain
-from htzoo.native import recurrence
 from htzoo.native.build import library
-from htzoo.nn import GRU, LSTM, RNN
+from htzoo.nn import GRU, LSTM, RNN, compiled
 from htzoo.nn.recurrent import Recurrent
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler, or a processor that is not compiled for")
@@ -29,8 +28,8 @@ def make(name: str, *sizes: int, **options: object) -> Recurrent:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is called in compiled code."""
     found: list[str] = []
-    real = recurrence._call
-    monkeypatch.setattr(recurrence, "_call", lambda name, *rest: (found.append(name), real(name, *rest)))
+    real = compiled._call
+    monkeypatch.setattr(compiled, "_call", lambda name, *rest: (found.append(name), real(name, *rest)))
     return found
 
 
@@ -68,8 +67,8 @@ def test_any_recurrence(
     state = [torch.randn(4 if bidirectional else 2, len(lengths), hidden) for _ in range(layer.cell.states)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "get_num_threads", lambda: threads)
-        patch.setattr(recurrence, "_LEAST", 1)
-        assert recurrence.takes(name, layer.weight_hh_l0.prepare(3).chain, torch.empty(1))
+        patch.setattr(compiled, "_LEAST", 1)
+        assert compiled.takes(name, layer.weight_hh_l0.prepare(3).chain, torch.empty(1))
         found = run(layer, sequences, state, seed)
     for ours, others in zip(found, run(twin, sequences, state, seed), strict=True):
         torch.testing.assert_close(ours.double(), others, rtol=1e-5, atol=1e-5)

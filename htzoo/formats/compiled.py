@@ -1,4 +1,4 @@
-"""Run a chain of products in compiled code: float32 on a CPU."""
+"""Run a chain of products in compiled code (htzoo/native/chain.c): float32 on a CPU."""
 
 from __future__ import annotations
 
