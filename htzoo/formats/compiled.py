@@ -30,6 +30,7 @@ class _Link(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("before", "inner", "outer", "after")),
         ("reorder", _Reorder),
         *((name, ctypes.c_void_p) for name in ("rows", "inners")),
+        ("fours", ctypes.c_int64),
     ]
 
 
@@ -155,6 +156,7 @@ def _described(chain: Chain, in_slices: bool) -> _Described:
             places = places.reshape(before, link.inner)
             rows, inners = places[:, 0].contiguous(), places[0].contiguous()
             found.rows, found.inners = rows.data_ptr(), inners.data_ptr()
+            found.fours = link.inner % 8 == 0 and bool((inners.reshape(-1, 4).diff() == 1).all())
             tables += [rows, inners]
         links.append(found)
     structure = _Chain(len(links), chain.blocks, head, slices, chain.in_features, chain.out_features)

@@ -212,7 +212,7 @@ static float *pass_back(const Work *work, const Pass *pass, int64_t start, int64
         if (!k && !work->d_x)
             break;
         apply(link, pass->rows, pass->matrices[k], pass->panels_back + total(chain, k, packed_back), y, other, 1);
-        if (link->reorder.axes)
+        if (link->reorder.axes && !scatters(link))
             reorder_rows(&link->reorder, pass->rows, entering(link), other, y, 1);
         else {
             float *swap = y;

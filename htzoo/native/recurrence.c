@@ -99,6 +99,13 @@ static void step_back(int64_t cell, int64_t size, const float *saved, const floa
         }
 }
 
+static int is_zero(const float *values, int64_t count) {
+    for (int64_t n = 0; n < count; n++)
+        if (values[n] != 0)
+            return 0;
+    return 1;
+}
+
 static int64_t running(const Part *part, int64_t t) {
     int64_t now = part->layer->running[t];
     return (now < part->end ? now : part->end) - part->first;
@@ -121,7 +128,8 @@ static void *run_forward(void *argument) {
                 memcpy(part->h_parts + k * width, layer->bias, 4 * width);
             else
                 memset(part->h_parts + k * width, 0, 4 * width);
-        add_product(now, width, size, h, (Steps){size, 0, 0}, part->panels, PACKED, part->h_parts, width, 0);
+        if (s || !is_zero(h, now * size)) /* as it is at the start of most sequences */
+            add_product(now, width, size, h, (Steps){size, 0, 0}, part->panels, PACKED, part->h_parts, width, 0, 0);
         for (int64_t k = 0; k < now; k++)
             step(layer->cell, size, layer->x_parts + (at + k) * width, part->h_parts + k * width, h + k * size,
                  c + k * size, layer->saved + (at + k) * layer->kept * size);
@@ -148,7 +156,7 @@ static void *run_backward(void *argument) {
                       d_h + k * size, d_c + k * size);
         }
         add_product(now, size, width, layer->d_h_parts + at * width, (Steps){width, 0, 0}, part->panels, PACKED, d_h,
-                    size, 0);
+                    size, 0, 0);
     }
     return 0;
 }

@@ -7,7 +7,10 @@
  */
 #pragma once
 
+#include <immintrin.h>
 #include <stdint.h>
+
+#include "reorder.h"
 
 enum { VECTOR = 8, SLACK = 16 };
 /* What a block of rows shall take in the first-level cache, in floats, while all columns pass it. */
@@ -17,49 +20,74 @@ typedef float vector __attribute__((vector_size(4 * VECTOR), aligned(4), may_ali
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* How the entry (r, k) of a matrix lies: at r * step + k (BY_ROWS), r + k * step (BY_COLUMNS), or rows[r] + inners[k]
- * (GATHERED). */
-enum { BY_ROWS, BY_COLUMNS, GATHERED };
+/* How the entry (r, k) of a lies: at r * step + k (BY_ROWS), r + k * step (BY_COLUMNS), or rows[r] + places[k]
+ * (GATHERED). SCATTERED: a lies by rows, and it is c whose entry (r, n) lies at rows[r] + places[n], four neighbours of
+ * whole vectors at a time. */
+enum { BY_ROWS, BY_COLUMNS, GATHERED, SCATTERED };
 typedef struct {
     int64_t step;
-    const int64_t *rows, *inners;
+    const int64_t *rows, *places;
 } Steps;
 
-/* c = a b, or c += a b with `add`, for `rows` rows and `vectors` vectors of columns. */
+/* sum += a's column b's row, or with `first` instead of what was in `sum`. */
+INLINE void add_outer(const int rows, const int vectors, const int lies, const int first, const float *a, Steps steps,
+                      const float *b, vector sum[12][3]) {
+    vector column[3];
+#pragma GCC unroll 3
+    for (int v = 0; v < vectors; v++)
+        column[v] = *(const vector *)(b + v * VECTOR);
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+        float at = a[lies == GATHERED ? steps.rows[r] : lies == BY_COLUMNS ? r : r * steps.step];
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = first ? at * column[v] : sum[r][v] + at * column[v];
+    }
+}
+
+/* c = a b, or c += a b with `add`, for `rows` rows and `vectors` vectors of columns. The first products are not added to
+ * anything: sums that begin with zeros, or with c, take 15 cycles more (Zen 3). */
 INLINE void tile(const int rows, const int vectors, const int lies, const int add, int64_t inner, const float *a,
                  Steps steps, const float *b, int64_t b_inner, float *c, int64_t c_row) {
     vector sum[12][3];
+    int64_t a_inner = lies == GATHERED ? 0 : lies == BY_COLUMNS ? steps.step : 1;
+    add_outer(rows, vectors, lies, 1, a + (lies == GATHERED ? steps.places[0] : 0), steps, b, sum);
+    for (int64_t k = 1; k < inner; k++) {
+        a += a_inner, b += b_inner;
+        add_outer(rows, vectors, lies, 0, a + (lies == GATHERED ? steps.places[k] : 0), steps, b, sum);
+    }
+    if (lies == SCATTERED) {
+        int64_t row[12], place[3][2]; /* read before anything is written, which might lie there for all the compiler knows */
 #pragma GCC unroll 12
-    for (int r = 0; r < rows; r++)
+        for (int r = 0; r < rows; r++)
+            row[r] = steps.rows[r];
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            sum[r][v] = add ? *(const vector *)(c + r * c_row + v * VECTOR) : (vector){0};
-    for (int64_t k = 0; k < inner; k++, b += b_inner) {
-        const float *at = a + (lies == GATHERED ? steps.inners[k] : 0);
-        vector column[3];
-#pragma GCC unroll 3
-        for (int v = 0; v < vectors; v++)
-            column[v] = *(const vector *)(b + v * VECTOR);
+            place[v][0] = steps.places[v * VECTOR], place[v][1] = steps.places[v * VECTOR + 4];
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 3
-            for (int v = 0; v < vectors; v++)
-                sum[r][v] += at[lies == GATHERED ? steps.rows[r] : lies == BY_ROWS ? r * steps.step : r] * column[v];
-        if (lies != GATHERED)
-            a += lies == BY_ROWS ? 1 : steps.step;
+            for (int v = 0; v < vectors; v++) {
+                _mm_storeu_ps(c + row[r] + place[v][0], _mm256_castps256_ps128((__m256)sum[r][v]));
+                _mm_storeu_ps(c + row[r] + place[v][1], _mm256_extractf128_ps((__m256)sum[r][v], 1));
+            }
+        return;
     }
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 3
-        for (int v = 0; v < vectors; v++)
-            *(vector *)(c + r * c_row + v * VECTOR) = sum[r][v];
+        for (int v = 0; v < vectors; v++) {
+            vector *to = (vector *)(c + r * c_row + v * VECTOR);
+            if (add)
+                sum[r][v] += *to;
+            *to = sum[r][v];
+        }
 }
 
-/* Ask for rows that will be read soon; beyond the end of a buffer that does nothing. */
-INLINE void prefetch(const float *from, int64_t rows, int64_t step, int64_t count) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t n = 0; n < count; n += 16)
-            __builtin_prefetch(from + r * step + n, 0, 2);
+/* Ask for what will be read soon; beyond the end of a buffer that does nothing. */
+INLINE void prefetch(const float *from, int64_t count) {
+    for (int64_t n = 0; n < count; n += 16)
+        __builtin_prefetch(from + n, 0, 2);
 }
 
 /* The most rows of a tile for a number of vectors, so that 12 of the 16 registers hold sums. */
@@ -82,27 +110,28 @@ static int64_t padded(int64_t columns) { return (columns + VECTOR - 1) / VECTOR 
         break;
 #define PANEL(name, vectors, lies, add)                                                                                \
     static void name(int64_t rows, int64_t inner, const float *a, Steps steps, const float *b, int64_t b_inner,        \
-                     float *c, int64_t c_row, int64_t ahead) {                                                         \
-        for (int64_t left = (rows + ROWS(vectors) - 1) / ROWS(vectors), now; left; left--) {                           \
-            now = (rows + left - 1) / left;                                                                            \
-            if (ahead)                                                                                                 \
-                prefetch(a + ahead, 1, 0, now * steps.step);                                                           \
+                     float *c, int64_t c_row, const float *soon, int64_t each) {                                       \
+        int64_t tiles = (rows + ROWS(vectors) - 1) / ROWS(vectors), least = rows / tiles, more = rows % tiles;         \
+        for (int64_t t = 0; t < tiles; t++) {                                                                          \
+            int64_t now = least + (t < more);                                                                          \
+            prefetch(soon, now * each);                                                                                \
+            soon += now * each;                                                                                        \
             switch (now) {                                                                                             \
                 ONE(1, vectors, lies, add) ONE(2, vectors, lies, add) ONE(3, vectors, lies, add)                       \
                 ONE(4, vectors, lies, add) ONE(5, vectors, lies, add) ONE(6, vectors, lies, add)                       \
                 ONE(7, vectors, lies, add) ONE(8, vectors, lies, add) ONE(9, vectors, lies, add)                       \
                 ONE(10, vectors, lies, add) ONE(11, vectors, lies, add) ONE(12, vectors, lies, add)                    \
             }                                                                                                          \
-            rows -= now, c += now * c_row;                                                                             \
-            if (lies == GATHERED)                                                                                      \
+            c += now * c_row;                                                                                          \
+            if (lies == GATHERED || lies == SCATTERED)                                                                 \
                 steps.rows += now;                                                                                     \
-            else                                                                                                       \
-                a += now * (lies == BY_ROWS ? steps.step : 1);                                                         \
+            if (lies != GATHERED)                                                                                      \
+                a += now * (lies == BY_COLUMNS ? 1 : steps.step);                                                      \
         }                                                                                                              \
     }
 
-/* A function for c = a b, or c += a b. Row k of b is packed, panel by panel (`pack`), or has `b_inner` floats. What is
- * `ahead` in a packed product's a, or in a plain one's b, is read soon.
+/* A function for c = a b, or c += a b. Row k of b is packed, panel by panel (`pack`), or has `b_inner` floats. The
+ * `count` floats at `soon` are read soon, and asked for bit by bit.
  *
  * Whole vectors are stored. What is too much at the end of a row is stored over: by the panels before, which therefore
  * come later, or the next row; or it lands in padding or slack. */
@@ -111,20 +140,21 @@ static int64_t padded(int64_t columns) { return (columns + VECTOR - 1) / VECTOR 
     PANEL(name##_two_vectors, 2, lies, add)                                                                            \
     PANEL(name##_three_vectors, 3, lies, add)                                                                          \
     static void name(int64_t rows, int64_t columns, int64_t inner, const float *a, Steps steps, const float *b,        \
-                     int64_t b_inner, float *c, int64_t c_row, int64_t ahead) {                                        \
+                     int64_t b_inner, float *c, int64_t c_row, const float *soon, int64_t count) {                     \
         int wide = b_inner && rows % ROWS(2) && rows % ROWS(3) == 0; /* so that no row is left over */                 \
         int64_t last = 0;                                                                                              \
         while (last + width(columns, last, wide) < columns)                                                            \
             last += width(columns, last, wide);                                                                        \
         for (int64_t k = last; k >= 0; k -= (wide ? 3 : 2) * VECTOR) {                                                 \
-            int64_t now = width(columns, k, wide), step = b_inner ? b_inner : now, soon = 0;                           \
+            int64_t now = width(columns, k, wide), step = b_inner ? b_inner : now, each = 0;                           \
+            if (count)                                                                                                 \
+                each = last ? count * now / (columns * rows) + 1 : count / rows;                                       \
             const float *panel = b_inner ? b + k : b + inner * k;                                                      \
-            if (b_inner && ahead) /* in order, which the rows of a panel are not, and which is faster */               \
-                prefetch(b + ahead + (last - k) * inner, 1, 0, now * inner);                                           \
-            else if (k == last)                                                                                        \
-                soon = ahead;                                                                                          \
+            Steps found = {steps.step, steps.rows, lies == SCATTERED ? steps.places + k : steps.places};               \
+            float *to = lies == SCATTERED ? c : c + k;                                                                 \
             (now == VECTOR ? name##_one_vector : now == 2 * VECTOR ? name##_two_vectors : name##_three_vectors)(       \
-                rows, inner, a, steps, panel, step, c + k, c_row, soon);                                               \
+                rows, inner, a, found, panel, step, to, c_row, soon, each);                                            \
+            soon += each * rows;                                                                                       \
         }                                                                                                              \
     }
 
@@ -132,11 +162,17 @@ enum { PACKED = 0 }; /* for `b_inner` */
 
 /* A matrix whose entry (k, n) is b[k * b_inner + n * b_column], panel by panel; zeros fill the last vector. */
 static void pack(int64_t inner, int64_t columns, const float *b, int64_t b_inner, int64_t b_column, float *to) {
-    for (int64_t first = 0, now; first < columns; first += now) {
+    for (int64_t first = 0, now; first < columns; first += now, to += inner * now) {
         now = width(columns, first, 0);
-        for (int64_t k = 0; k < inner; k++)
-            for (int64_t n = first; n < first + now; n++)
-                *to++ = n < columns ? b[k * b_inner + n * b_column] : 0;
+        const float *from = b + first * b_column;
+        if (b_column == 1 && first + now <= columns)
+            copy_runs(inner, now, from, b_inner, to, now);
+        else if (b_inner == 1 && first + now <= columns)
+            transpose(now, inner, from, b_column, to, now);
+        else
+            for (int64_t k = 0; k < inner; k++)
+                for (int64_t n = 0; n < now; n++)
+                    to[k * now + n] = first + n < columns ? from[k * b_inner + n * b_column] : 0;
     }
 }
 
@@ -213,7 +249,7 @@ static void add_dots(int64_t batch, int64_t outer, int64_t inner, int64_t after,
 /* y = x b' for a b of few rows, each in order: sums over vectors, which leave no column of a vector empty. */
 static void multiply_dots(int64_t rows, int64_t columns, int64_t inner, const float *x, const float *b, float *y) {
     for (int64_t r = 0; r < rows; r += 3) {
-        prefetch(x + (r + 1) * inner + BLOCK, 1, 0, 3 * inner);
+        prefetch(x + (r + 1) * inner + BLOCK, 3 * inner);
         for (int64_t c = 0; c < columns; c += 4) {
             vector sum[12] = {{0}};
             int64_t now = rows - r < 3 ? rows - r : 3, wide = columns - c < 4 ? columns - c : 4;
