@@ -11,8 +11,8 @@ enum { LSTM, GRU, TANH, RELU };
 
 /* Sequences that have ended, or not begun, are behind those that run, and their state stays as it is. */
 typedef struct {
-    int64_t cell, gates, kept, hidden, steps, reverse;
-    const int64_t *running, *row;           /* sequences at every time, and the first one's row */
+    int64_t cell, gates, kept, hidden, steps, reverse, apart;
+    const int64_t *running, *row; /* sequences at every time, and the first one's row; the others' are `apart` rows */
     const float *weight;                    /* (gates * hidden, hidden) */
     const float *bias;                      /* of the hidden part, or NULL */
     const float *x_parts;                   /* (rows, gates * hidden) */
@@ -111,29 +111,34 @@ static int64_t running(const Part *part, int64_t t) {
     return (now < part->end ? now : part->end) - part->first;
 }
 
+/* The row of a part's first sequence. */
+static int64_t row_of(const Part *part, int64_t t) {
+    return part->layer->row[t] + part->first * part->layer->apart;
+}
+
 static void *run_forward(void *argument) {
     const Part *part = argument;
     const Layer *layer = part->layer;
     int64_t size = layer->hidden, width = layer->gates * size;
     float *h = layer->h + part->first * size, *c = layer->c + part->first * size;
     for (int64_t s = 0; s < layer->steps; s++) {
-        int64_t t = layer->reverse ? layer->steps - 1 - s : s, now = running(part, t), at = layer->row[t] + part->first;
-        if (now <= 0)
-            continue;
-        memcpy(layer->before_h + at * size, h, 4 * now * size);
-        if (layer->cell == LSTM)
-            memcpy(layer->before_c + at * size, c, 4 * now * size);
+        int64_t t = layer->reverse ? layer->steps - 1 - s : s, now = running(part, t), r = row_of(part, t);
         for (int64_t k = 0; k < now; k++)
             if (layer->bias)
                 memcpy(part->h_parts + k * width, layer->bias, 4 * width);
             else
                 memset(part->h_parts + k * width, 0, 4 * width);
-        if (s || !is_zero(h, now * size)) /* as it is at the start of most sequences */
+        if (now > 0 && (s || !is_zero(h, now * size))) /* as it is at the start of most sequences */
             add_product(now, width, size, h, (Steps){size, 0, 0}, part->panels, PACKED, part->h_parts, width, 0, 0);
-        for (int64_t k = 0; k < now; k++)
-            step(layer->cell, size, layer->x_parts + (at + k) * width, part->h_parts + k * width, h + k * size,
-                 c + k * size, layer->saved + (at + k) * layer->kept * size);
-        memcpy(layer->y + at * size, h, 4 * now * size);
+        for (int64_t k = 0; k < now; k++, r += layer->apart) {
+            float *own_h = h + k * size, *own_c = c + k * size;
+            memcpy(layer->before_h + r * size, own_h, 4 * size);
+            if (layer->cell == LSTM)
+                memcpy(layer->before_c + r * size, own_c, 4 * size);
+            step(layer->cell, size, layer->x_parts + r * width, part->h_parts + k * width, own_h, own_c,
+                 layer->saved + r * layer->kept * size);
+            memcpy(layer->y + r * size, own_h, 4 * size);
+        }
     }
     return 0;
 }
@@ -141,22 +146,21 @@ static void *run_forward(void *argument) {
 static void *run_backward(void *argument) {
     const Part *part = argument;
     const Layer *layer = part->layer;
-    int64_t size = layer->hidden, width = layer->gates * size;
+    int64_t size = layer->hidden, width = layer->gates * size, apart = layer->apart;
     float *d_h = layer->h + part->first * size, *d_c = layer->c + part->first * size;
     for (int64_t s = 0; s < layer->steps; s++) {
-        int64_t t = layer->reverse ? s : layer->steps - 1 - s, now = running(part, t), at = layer->row[t] + part->first;
-        if (now <= 0)
-            continue;
+        int64_t t = layer->reverse ? s : layer->steps - 1 - s, now = running(part, t), first = row_of(part, t);
         for (int64_t k = 0; k < now; k++) {
-            int64_t r = at + k;
+            int64_t r = first + k * apart;
             for (int64_t n = 0; n < size; n += VECTOR)
                 *(vector *)(d_h + k * size + n) += *(const vector *)(layer->d_y + r * size + n);
             step_back(layer->cell, size, layer->saved + r * layer->kept * size, layer->before_h + r * size,
                       layer->before_c + r * size, layer->d_x_parts + r * width, layer->d_h_parts + r * width,
                       d_h + k * size, d_c + k * size);
         }
-        add_product(now, size, width, layer->d_h_parts + at * width, (Steps){width, 0, 0}, part->panels, PACKED, d_h,
-                    size, 0, 0);
+        if (now > 0)
+            add_product(now, size, width, layer->d_h_parts + first * width, (Steps){apart * width, 0, 0}, part->panels,
+                        PACKED, d_h, size, 0, 0);
     }
     return 0;
 }

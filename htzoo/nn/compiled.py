@@ -13,6 +13,7 @@ from torch import Tensor
 
 from htzoo.formats.chain import Chain
 from htzoo.native.build import MOST_THREADS, library
+from htzoo.nn.sequence import Order
 
 _SLACK, _VECTOR = 16, 8  # as in tile.h
 # The cells of recurrence.c: their numbers there, their gates, and numbers that each unit keeps for the backward.
@@ -20,7 +21,7 @@ _CELLS = {"LSTM": (0, 4, 5), "GRU": (1, 3, 4), "tanh": (2, 1, 1), "relu": (3, 1,
 _LARGEST = 2**20  # numbers of a hidden weight that stays in the cache; libraries are as good at larger ones
 _FEWEST, _LEAST = 6, 2**21  # sequences, and multiply-adds, that are worth another thread
 
-_INTEGERS = ("cell", "gates", "kept", "hidden", "steps", "reverse")
+_INTEGERS = ("cell", "gates", "kept", "hidden", "steps", "reverse", "apart")
 _POINTERS = ("running", "row", "weight", "bias", "x_parts", "h", "c", "y", "before_h", "before_c", "saved")
 _POINTERS_BACK = ("d_y", "d_x_parts", "d_h_parts")
 
@@ -56,7 +57,7 @@ def takes(cell: str, chain: Chain, *tensors: Tensor | None) -> bool:
 def forward(
     cell: str,
     x_parts: Tensor,
-    batch_sizes: Sequence[int],
+    order: Order,
     state: Sequence[Tensor],
     matrix: Tensor,
     hidden_bias: Tensor | None,
@@ -72,7 +73,7 @@ def forward(
     saved = x_parts.new_empty(rows, _CELLS[cell][2] * hidden)
     y = x_parts.new_empty(rows, hidden)
     tensors = {"bias": hidden_bias, "x_parts": x_parts, "y": y, "saved": saved, "h": last[0], "c": last[-1]}
-    _call("htzoo_recur", cell, batch_sizes, reverse, matrix, {**tensors, "before_h": before[0], "before_c": before[-1]})
+    _call("htzoo_recur", cell, order, reverse, matrix, {**tensors, "before_h": before[0], "before_c": before[-1]})
     return y, last, Kept(before, (saved,))
 
 
@@ -80,7 +81,7 @@ def backward(
     cell: str,
     d_y: Tensor,
     d_last: Sequence[Tensor],
-    batch_sizes: Sequence[int],
+    order: Order,
     matrix: Tensor,
     kept: Kept,
     reverse: bool,
@@ -97,14 +98,14 @@ def backward(
         "c": d_state[-1],
     }
     tensors |= {"before_h": kept.before[0], "before_c": kept.before[-1], "saved": kept.saved[0]}
-    _call("htzoo_recur_back", cell, batch_sizes, reverse, matrix, tensors)
+    _call("htzoo_recur_back", cell, order, reverse, matrix, tensors)
     return d_x_parts, d_h_parts, d_state
 
 
 def _call(
     name: str,
     cell: str,
-    batch_sizes: Sequence[int],
+    order: Order,
     reverse: bool,
     matrix: Tensor,
     tensors: dict[str, Tensor | None],
@@ -112,13 +113,14 @@ def _call(
     found = library()
     assert found is not None
     number, gates, kept = _CELLS[cell]
+    batch_sizes = order.batch_sizes
     hidden, steps, sequences = matrix.shape[0], len(batch_sizes), batch_sizes[0]
     integers = ctypes.c_int64 * steps
     running = integers(*batch_sizes)
-    row = integers(*itertools.accumulate(batch_sizes[:-1], initial=0))
+    row = integers(*(range(steps) if order.batch_first else itertools.accumulate(batch_sizes[:-1], initial=0)))
     given = {key: value.contiguous() for key, value in {**tensors, "weight": matrix.T}.items() if value is not None}
     layer = _Layer(
-        *(number, gates, kept, hidden, steps, reverse),
+        *(number, gates, kept, hidden, steps, reverse, steps if order.batch_first else 1),
         running=ctypes.addressof(running),
         row=ctypes.addressof(row),
         **{key: value.data_ptr() for key, value in given.items()},

@@ -14,6 +14,7 @@ from torch import Tensor
 from htzoo.formats.matmul import is_transformed
 from htzoo.nn import compiled
 from htzoo.nn.autocast import autocasts
+from htzoo.nn.sequence import Order
 from htzoo.nn.weight import Prepared
 
 State = tuple[Tensor, ...]
@@ -46,7 +47,7 @@ class Cell(ABC):
 def recur(
     cell: Cell,
     x_parts: Tensor,
-    batch_sizes: list[int],
+    order: Order,
     state: State,
     product: Prepared,
     hidden_bias: Tensor | None,
@@ -56,8 +57,8 @@ def recur(
 
     Args:
         cell: what one step does.
-        x_parts: input part of the pre-activations (rows, gates * hidden), rows sorted by time, long sequences first.
-        batch_sizes: how many sequences are still running at every time.
+        x_parts: input part of the pre-activations (rows, gates * hidden).
+        order: how the rows lie.
         state: initial state, each (batch, hidden).
         product: the hidden-to-hidden weight.
         hidden_bias: added to the hidden part of the pre-activations.
@@ -73,11 +74,11 @@ def recur(
     with _full_precision(x_parts):
         # An export has no backward, and torch.func and forward-mode differentiation derive their own.
         if torch.compiler.is_compiling() or is_transformed(*tensors):
-            outputs, last, _ = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
-            return torch.cat(outputs), last
+            outputs, last, _ = _run(cell, x_parts, order, state, product, hidden_bias, reverse)
+            return order.join(outputs), last
         if not wanted:
-            return _forward(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)[:2]
-        constants = (cell, batch_sizes, product.chain, product.padding, reverse)
+            return _forward(cell, x_parts, order, state, product, hidden_bias, reverse)[:2]
+        constants = (cell, order, product.chain, product.padding, reverse)
         results = _Recurrence.apply(constants, *inputs)
     return results[0], results[1:]
 
@@ -120,14 +121,14 @@ class _Step(NamedTuple):
 def _run(
     cell: Cell,
     x_parts: Tensor,
-    batch_sizes: list[int],
+    order: Order,
     state: State,
     product: Prepared,
     hidden_bias: Tensor | None,
     reverse: bool,
 ) -> tuple[list[Tensor], State, list[_Step]]:
     """The hidden state after every step in the order of time, the last state, and what the backward needs."""
-    x_steps = torch.split(x_parts, batch_sizes)
+    x_steps = order.split(x_parts)
     outputs = list(x_steps)
     steps = [_Step((), (), [])] * len(x_steps)
 
@@ -138,14 +139,14 @@ def _run(
         outputs[t], steps[t] = after[0], _Step(state, saved, product_saved)
         return after
 
-    last = walk(step, batch_sizes, state, reverse)
+    last = walk(step, order.batch_sizes, state, reverse)
     return outputs, last, steps
 
 
 def _run_back(
     cell: Cell,
     steps: list[_Step],
-    batch_sizes: list[int],
+    order: Order,
     d_outputs: Tensor,
     d_last: State,
     product: Prepared,
@@ -154,9 +155,9 @@ def _run_back(
     at_every_step: bool,
 ) -> tuple[Tensor, Tensor, State, list[Tensor] | None]:
     """Gradients of input parts, hidden parts and initial state, and, if made ``at_every_step``, of the matrices."""
-    d_steps = torch.split(d_outputs, batch_sizes)
+    d_steps = order.split(d_outputs)
     d_x_parts = d_outputs.new_empty(len(d_outputs), cell.gates * d_outputs.shape[1])
-    d_x = torch.split(d_x_parts, batch_sizes)
+    d_x = order.split(d_x_parts)
     d_h = list(d_x)
     totals: list[Tensor] | None = None
     dtype = product.matrices[0].dtype
@@ -177,15 +178,15 @@ def _run_back(
         direct = d_before[0]
         return (d_hidden if direct is None else d_hidden + direct, *(d for d in d_before[1:] if d is not None))
 
-    d_state = walk(step_back, batch_sizes, d_last, not reverse)
+    d_state = walk(step_back, order.batch_sizes, d_last, not reverse)
     same = all(part is own for part, own in zip(d_h, d_x))
-    return d_x_parts, d_x_parts if same else torch.cat(d_h), d_state, totals
+    return d_x_parts, d_x_parts if same else order.join(d_h), d_state, totals
 
 
 def _forward(
     cell: Cell,
     x_parts: Tensor,
-    batch_sizes: list[int],
+    order: Order,
     state: State,
     product: Prepared,
     hidden_bias: Tensor | None,
@@ -194,9 +195,9 @@ def _forward(
     """Outputs, the last state, and what the backward needs; in compiled code where there is some for all this."""
     matrix = product.matrices[0]
     if not any(product.padding) and compiled.takes(cell.name, product.chain, x_parts, hidden_bias, *state, matrix):
-        return compiled.forward(cell.name, x_parts, batch_sizes, state, matrix, hidden_bias, reverse)
-    outputs, last, steps = _run(cell, x_parts, batch_sizes, state, product, hidden_bias, reverse)
-    return torch.cat(outputs), last, steps
+        return compiled.forward(cell.name, x_parts, order, state, matrix, hidden_bias, reverse)
+    outputs, last, steps = _run(cell, x_parts, order, state, product, hidden_bias, reverse)
+    return order.join(outputs), last, steps
 
 
 class _Recurrence(torch.autograd.Function):
@@ -209,9 +210,9 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, constants: tuple[Any, ...], x_parts: Tensor, bias: Tensor | None, *rest: Tensor) -> Any:
         """Outputs, and the last state. ``rest`` is the initial state, then the matrices of the hidden weight."""
-        cell, batch_sizes, chain, padding, reverse = constants
+        cell, order, chain, padding, reverse = constants
         state, product = rest[: cell.states], Prepared(chain, rest[cell.states :], padding)
-        outputs, last, kept = _forward(cell, x_parts, batch_sizes, state, product, bias, reverse)
+        outputs, last, kept = _forward(cell, x_parts, order, state, product, bias, reverse)
         ctx.constants = constants
         ctx.compiled = isinstance(kept, compiled.Kept)
         groups = list(kept) if ctx.compiled else [part for step in kept for part in step]
@@ -222,7 +223,7 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_outputs: Tensor, *d_last: Tensor) -> Any:
         """Gradients of all tensors given to :meth:`forward`."""
-        cell, batch_sizes, chain, padding, reverse = ctx.constants
+        cell, order, chain, padding, reverse = ctx.constants
         tensors = iter(ctx.saved_tensors)  # once: activation checkpointing computes them at this call
         inputs = [next(tensors) for _ in ctx.needs_input_grad[1:]]
         x_parts, bias, *rest = inputs
@@ -241,17 +242,17 @@ class _Recurrence(torch.autograd.Function):
             if ctx.compiled:
                 kept = compiled.Kept(*groups)
                 d_x_parts, d_h_parts, d_state = compiled.backward(
-                    cell.name, d_outputs, d_last, batch_sizes, product.matrices[0], kept, reverse
+                    cell.name, d_outputs, d_last, order, product.matrices[0], kept, reverse
                 )
             else:
                 steps = [_Step(*groups[k : k + 3]) for k in range(0, len(groups), 3)]
                 d_x_parts, d_h_parts, d_state, totals = _run_back(
-                    cell, steps, batch_sizes, d_outputs, d_last, product, reverse, at_every_step=wanted and not gathered
+                    cell, steps, order, d_outputs, d_last, product, reverse, at_every_step=wanted and not gathered
                 )
             d_bias = None if bias is None else d_h_parts.sum(0)
             d_matrices: Sequence[Tensor | None] = totals or [None] * len(product.matrices)
             if gathered:
-                before = kept.before[0] if ctx.compiled else torch.cat([step.before[0] for step in steps])
+                before = kept.before[0] if ctx.compiled else order.join([step.before[0] for step in steps])
                 dtype = product.matrices[0].dtype
                 d_matrices = product.backward_to_matrices(before.to(dtype), d_h_parts.to(dtype))
             return None, d_x_parts, d_bias, *d_state, *d_matrices
@@ -259,15 +260,15 @@ class _Recurrence(torch.autograd.Function):
 
 def _differentiable(ctx: Any, inputs: Sequence[Tensor | None], d_results: State) -> tuple[Tensor | None, ...]:
     """The gradients of :class:`_Recurrence` as functions of its inputs that can be differentiated again."""
-    cell, batch_sizes, chain, padding, reverse = ctx.constants
+    cell, order, chain, padding, reverse = ctx.constants
     aliases = [None if value is None else value.view_as(value) for value in inputs]
     x_parts, bias, *rest = aliases
     tensors: Any = rest
     product = Prepared(chain, tuple(tensors[cell.states :]), padding)
     assert x_parts is not None
-    outputs, last, _ = _run(cell, x_parts, batch_sizes, tuple(tensors[: cell.states]), product, bias, reverse)
+    outputs, last, _ = _run(cell, x_parts, order, tuple(tensors[: cell.states]), product, bias, reverse)
     wanted = [value for value, needed in zip(aliases, ctx.needs_input_grad[1:]) if value is not None and needed]
-    results = (torch.cat(outputs), *last)
+    results = (order.join(outputs), *last)
     found = iter(torch.autograd.grad(results, wanted, d_results, create_graph=True, allow_unused=True))
     return None, *(next(found) if needed else None for needed in ctx.needs_input_grad[1:])
 

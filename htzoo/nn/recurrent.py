@@ -142,7 +142,7 @@ class Recurrent(nn.Module):
     @uncompiled  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
-        rows = pack(x, self.input_size, self.batch_first, self.cell.gates * self.hidden_size)
+        rows = pack(x, self.input_size, self.batch_first)
         parameter = next(self.parameters())
         check_dtype("input", rows.data, parameter)
         initial = self._initial(rows, state, parameter)
@@ -156,21 +156,20 @@ class Recurrent(nn.Module):
                 outputs = []
             (weight_ih, columns), (weight_hh, hidden_columns) = self._weights(suffix)
             gates = weight_ih(inputs) if columns is None else weight_ih(inputs, columns)
-            gates = rows.by_time(gates) if layer == 0 else gates
             bias = getattr(self, f"bias_{suffix}")
             gates = gates if bias is None else gates + bias
-            hidden = weight_hh.prepare(rows.batch_sizes[0], columns=hidden_columns)
+            hidden = weight_hh.prepare(rows.order.batch_sizes[0], columns=hidden_columns)
             start = tuple(value[k] for value in initial)
-            y, end = recur(self.cell, gates, rows.batch_sizes, start, hidden, self._hidden_bias(suffix), reverse)
+            y, end = recur(self.cell, gates, rows.order, start, hidden, self._hidden_bias(suffix), reverse)
             outputs.append(y)
             last.append(end)
             if reverse or not self.bidirectional:
                 data = torch.cat(outputs, -1) if self.bidirectional else y
-        return unpack(rows, data, self.batch_first), tuple(rows.restore(torch.stack(values)) for values in zip(*last))
+        return unpack(rows, data), tuple(rows.restore(torch.stack(values)) for values in zip(*last))
 
     def _initial(self, rows: Rows, state: State | None, parameter: Tensor) -> State:
         """The initial state of every layer and direction, sorted as the rows are."""
-        shape = (len(self._cells()), rows.batch_sizes[0], self.hidden_size)
+        shape = (len(self._cells()), rows.order.batch_sizes[0], self.hidden_size)
         if state is None:
             return (parameter.new_zeros(shape),) * self.cell.states
         expected = (shape[0], *shape[2:]) if rows.unbatched else shape
