@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -117,7 +117,13 @@ def _pointer(tensor: Tensor) -> ctypes.c_void_p:
 
 
 def _pointers(tensors: Sequence[Tensor | None]) -> Any:
-    return (ctypes.c_void_p * len(tensors))(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
+    return _array(len(tensors))(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
+
+
+@cache
+def _array(length: int) -> Any:
+    """ctypes makes a type of array anew where none of its kind is alive, which takes it longer than a small product."""
+    return ctypes.c_void_p * length
 
 
 def _saved(link: Link, x: Tensor) -> Tensor:

@@ -121,11 +121,14 @@ static const float *enter(const Pass *pass, int64_t k, const float *given, float
     return to;
 }
 
-/* Links from `k` to before `end`; returns what the last one gave. */
-static const float *pass_links(const Pass *pass, int64_t k, int64_t end, const float *x, float *const *buffers) {
+/* Links from `k` to before `end`; returns what the last one gave, which is written to `to`, where there is such a place
+ * and whole vectors do not reach beyond it. */
+static const float *pass_links(const Pass *pass, int64_t k, int64_t end, const float *x, float *const *buffers,
+                               float *to) {
     for (; k < end; k++) {
-        apply_link(pass, k, enter(pass, k, x, buffers[2]), buffers[k % 2]);
-        x = buffers[k % 2];
+        float *y = to && k == end - 1 && is_exact(&pass->chain->link[k]) ? to : buffers[k % 2];
+        apply_link(pass, k, enter(pass, k, x, buffers[2]), y);
+        x = y;
     }
     return x;
 }
@@ -156,14 +159,17 @@ static void forward_piece(const Part *part, int64_t first, int64_t rows) {
         Pass pass = pass_of(part, block, first * chain->slices + slice, now);
         const float *x = work->x + pass.first * (chain->in_features / chain->slices);
         int64_t numbers = leaving(&chain->link[head - 1]);
-        memcpy(pass.saved[head] + pass.first * numbers, pass_links(&pass, 0, head, x, buffers), 4 * now * numbers);
+        float *to = pass.saved[head] + pass.first * numbers;
+        x = pass_links(&pass, 0, head, x, buffers, to);
+        if (x != to)
+            memcpy(to, x, 4 * now * numbers);
     }
     for (int64_t block = 0; block < chain->blocks; block++) {
         Pass pass = pass_of(part, block, first, rows);
         const float *x = work->x + first * chain->in_features;
         if (head)
             x = pass.saved[head] + first * entering(&chain->link[head]);
-        x = pass_links(&pass, head, chain->links, x, buffers);
+        x = pass_links(&pass, head, chain->links, x, buffers, 0);
         if (chain->last.axes) {
             reorder_rows(&chain->last, rows, chain->out_features, x, buffers[3], 0);
             x = buffers[3];
@@ -196,12 +202,12 @@ static void enter_again(const Pass *pass, int64_t k, int64_t end, const float *x
     }
 }
 
-/* Links from before `end` back to `start`, given the gradient of what the last one gave, in the buffer behind those of
- * the links; returns that of what came into the first one. */
-static float *pass_back(const Work *work, const Pass *pass, int64_t start, int64_t end, const float *x,
-                        float *const *buffers) {
+/* Links from before `end` back to `start`, given the gradient of what the last one gave; returns that of what came into
+ * the first one. */
+static const float *pass_back(const Work *work, const Pass *pass, int64_t start, int64_t end, const float *x,
+                              const float *y, float *const *buffers) {
     const Chain *chain = work->chain;
-    float *y = buffers[chain->links], *other = buffers[chain->links + 1], *spare = buffers[chain->links + 2];
+    float *to = buffers[chain->links], *other = buffers[chain->links + 1], *spare = buffers[chain->links + 2];
     const float *entered[MOST_LINKS];
     if (work->d_matrices)
         enter_again(pass, start, end, x, buffers, spare, entered);
@@ -211,12 +217,13 @@ static float *pass_back(const Work *work, const Pass *pass, int64_t start, int64
             gradient(link, pass->rows, entered[k], y, pass->sums + total(chain, k, summed), spare);
         if (!k && !work->d_x)
             break;
-        apply(link, pass->rows, pass->matrices[k], pass->panels_back + total(chain, k, packed_back), y, other, 1);
-        if (link->reorder.axes && !scatters(link))
-            reorder_rows(&link->reorder, pass->rows, entering(link), other, y, 1);
-        else {
-            float *swap = y;
-            y = other, other = swap;
+        float *found = y == to ? other : to;
+        apply(link, pass->rows, pass->matrices[k], pass->panels_back + total(chain, k, packed_back), y, found, 1);
+        y = found;
+        if (link->reorder.axes && !scatters(link)) {
+            found = y == to ? other : to;
+            reorder_rows(&link->reorder, pass->rows, entering(link), y, found, 1);
+            y = found;
         }
     }
     return y;
@@ -237,7 +244,7 @@ static void backward_piece(const Part *part, int64_t first, int64_t rows) {
             reorder_rows(&chain->last, rows, chain->out_features, d_y, buffers[links], 1);
         else
             memcpy(buffers[links], d_y, 4 * rows * chain->out_features);
-        const float *found = pass_back(work, &pass, head, links, x, buffers);
+        const float *found = pass_back(work, &pass, head, links, x, buffers[links], buffers);
         if (head)
             memcpy(between + block * buffer(work), found, 4 * rows * entering(&chain->link[head]));
         else if (work->d_x)
@@ -246,8 +253,8 @@ static void backward_piece(const Part *part, int64_t first, int64_t rows) {
     EACH_SLICE(chain, rows) {
         Pass pass = pass_of(part, block, first * chain->slices + slice, now);
         int64_t numbers = leaving(&chain->link[head - 1]), in_features = chain->in_features / chain->slices;
-        memcpy(buffers[links], between + block * buffer(work) + slice * numbers, 4 * now * numbers);
-        const float *found = pass_back(work, &pass, 0, head, work->x + pass.first * in_features, buffers);
+        const float *y = between + block * buffer(work) + slice * numbers;
+        const float *found = pass_back(work, &pass, 0, head, work->x + pass.first * in_features, y, buffers);
         if (work->d_x)
             give(block, now * in_features, found, work->d_x + pass.first * in_features);
     }

@@ -31,6 +31,8 @@ static int is_narrow(const Link *link) {
     return link->after == 1 && link->inner % VECTOR == 0 && link->inner >= 8 * VECTOR &&
            4 * padded(link->outer) > 5 * link->outer;
 }
+/* Whether a product ends with whole vectors. */
+static int is_exact(const Link *link) { return (link->after > 1 ? link->after : link->outer) % VECTOR == 0; }
 /* Whether the product finds what it multiplies where it lies, rather than reordered. */
 static int gathers(const Link *link) { return link->rows && !is_narrow(link); }
 static int reorders(const Link *link) { return link->reorder.axes && !gathers(link); }

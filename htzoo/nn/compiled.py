@@ -6,7 +6,8 @@ import ctypes
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -115,7 +116,7 @@ def _call(
     number, gates, kept = _CELLS[cell]
     batch_sizes = order.batch_sizes
     hidden, steps, sequences = matrix.shape[0], len(batch_sizes), batch_sizes[0]
-    integers = ctypes.c_int64 * steps
+    integers = _array(steps)
     running = integers(*batch_sizes)
     row = integers(*(range(steps) if order.batch_first else itertools.accumulate(batch_sizes[:-1], initial=0)))
     given = {key: value.contiguous() for key, value in {**tensors, "weight": matrix.T}.items() if value is not None}
@@ -129,3 +130,9 @@ def _call(
     threads = min(torch.get_num_threads(), MOST_THREADS, math.ceil(sequences / _FEWEST), multiply_adds // _LEAST)
     scratch = matrix.new_empty(gates * hidden * (hidden + sequences) + _SLACK)
     getattr(found, name)(ctypes.byref(layer), ctypes.c_int64(max(1, threads)), ctypes.c_void_p(scratch.data_ptr()))
+
+
+@lru_cache(maxsize=1024)
+def _array(length: int) -> Any:
+    """The type of an array of integers, which ctypes would make anew every time."""
+    return ctypes.c_int64 * length
