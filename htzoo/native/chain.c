@@ -112,9 +112,11 @@ static const float *enter(const Pass *pass, int64_t k, const float *given, float
     const Link *link = &pass->chain->link[k];
     int64_t numbers = entering(link);
     float *to = pass->saved[k] ? pass->saved[k] + pass->first * numbers : spare;
-    if (reorders(link))
+    if (reorders(link)) {
+        if (given == to) /* what the head gave lies there already */
+            given = memcpy(spare, given, 4 * pass->rows * numbers);
         reorder_rows(&link->reorder, pass->rows, numbers, given, to, 0);
-    else if (given != to && (pass->saved[k] || (k == 0 && is_ragged(link))))
+    } else if (given != to && (pass->saved[k] || (k == 0 && is_ragged(link))))
         memcpy(to, given, 4 * pass->rows * numbers);
     else
         return given;

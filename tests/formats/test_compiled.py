@@ -110,6 +110,17 @@ def test_what_is_kept_and_what_is_computed_again(chosen: Format, saved: bool) ->
     check(network, replace(chain, links=links), 5, False)
 
 
+def test_what_is_kept_is_reordered_by_a_copy() -> None:
+    """The matrix behind the first product is narrow, and what comes into it is kept in another order."""
+    network = TensorTrain((3, 12, 8, 10), (1, 5, 4, 1), 2).network(2880, 20)
+    machine = replace(NATIVE, bytes_cached=NATIVE.bytes_cached / 10, kernel=NATIVE.kernel / 10)
+    chain = chain_for(network, 7, True, machine)
+    links = tuple(replace(link, saved=k > 0) for k, link in enumerate(chain.links))
+    assert [link.permutation is not None for link in links] == [False, True]
+    assert links[1].inner == 72 and links[1].outer == 5
+    check(network, replace(chain, links=links), 5, True)
+
+
 def test_only_float32_on_a_cpu_and_several_cores() -> None:
     cpu = torch.device("cpu")
     network = TensorTrain((2, 3), (2, 3), 2).network(6, 6)
