@@ -340,11 +340,16 @@ def _seconds(
     seconds += 8 * gradients * inner * outer / rate
     order = product.permutation
     copy = 0.0 if order is None else _copy_seconds(network, layout, order, rows, machine)
-    # Compiled code reads a matrix on the left where it lies, and reorders its gradient alone.
-    there = 0.0 if machine.is_compiled and after == 1 else copy
+    # Compiled code reads a matrix on the left where it lies, and writes its gradient there where four numbers stay
+    # together; else it reorders the gradient alone.
+    there = back_there = copy
+    if machine.is_compiled and after == 1:
+        there = 0.0
+        if order is not None and inner % machine.vector == 0 and _together(network, layout, order) % 4 == 0:
+            back_there = 0.0
     keep, again = 8 * numbers / machine.bytes_kept, path.forward + there
     saved = not first and keep < again
-    return _Link(replace(product, saved=saved), seconds + there + copy + (0.0 if first else min(keep, again)), forward)
+    return _Link(replace(product, saved=saved), seconds + there + back_there + (0.0 if first else min(keep, again)), forward)
 
 
 def _least_seconds(network: Network, layout: Edges, rows: int, machine: Machine) -> float:
@@ -358,10 +363,15 @@ def _copy_seconds(network: Network, layout: Edges, permutation: Sequence[int], r
     if moved == sorted(moved):
         return 0.0
     numbers = rows * network.size(layout)
-    together = 0
-    while together < len(layout) and permutation[-1 - together] == len(layout) - 1 - together:
-        together += 1
-    run = network.size(layout[len(layout) - together :])
+    run = _together(network, layout, permutation)
     if machine.runs_copied and run > 1:
         return numbers / run * math.ceil(run / machine.vector) / machine.runs_copied + machine.kernel
     return numbers / machine.numbers_copied + machine.kernel
+
+
+def _together(network: Network, layout: Edges, permutation: Sequence[int]) -> int:
+    """How many numbers stay together, in their order, where axes ``layout`` are reordered."""
+    last = 0
+    while last < len(layout) and permutation[-1 - last] == len(layout) - 1 - last:
+        last += 1
+    return network.size(layout[len(layout) - last :])
