@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
@@ -17,18 +16,37 @@ from htzoo.formats.network import Network
 Edges = tuple[str, ...]
 
 
+class Pair(NamedTuple):
+    """A contraction of two tensors, as one product of matrices or a batch of them.
+
+    Args:
+        left: position of the first tensor among those still there; the result goes to the end.
+        right: the same of the second; larger.
+        left_axes: its axes in the order: those that both tensors and the result have, its own, those summed over.
+        right_axes: the same of the second, in the order: those of both, those summed over, its own.
+        batch: number of axes that both tensors and the result have.
+        inner: number of axes summed over.
+    """
+
+    left: int
+    right: int
+    left_axes: tuple[int, ...]
+    right_axes: tuple[int, ...]
+    batch: int
+    inner: int
+
+
 class PairwiseOrder(NamedTuple):
     """In which order to contract, and what it takes.
 
     Args:
-        steps: (left, right, equation) of every contraction of two; the positions count the tensors still there, and the
-            result goes to the end.
+        steps: every contraction of two.
         edges: axes of the last tensor.
         multiply_adds: of all steps.
         written: numbers written by all steps.
     """
 
-    steps: tuple[tuple[int, int, str], ...]
+    steps: tuple[Pair, ...]
     edges: Edges
     multiply_adds: int
     written: int
@@ -53,10 +71,26 @@ def merge(operands: Sequence[Tensor], edges: Sequence[Edges], result: Edges) -> 
 def contract(order: PairwiseOrder, operands: Sequence[Tensor]) -> Tensor:
     """Contract ``operands`` in this order; the axes of the result are ``order.edges``."""
     pool = list(operands)
-    for left, right, equation in order.steps:
-        b, a = pool.pop(right), pool.pop(left)  # left < right
-        pool.append(torch.einsum(equation, a, b))
+    for pair in order.steps:
+        b, a = pool.pop(pair.right), pool.pop(pair.left)
+        pool.append(_multiply(pair, _permuted(a, pair.left_axes), _permuted(b, pair.right_axes)))
     return pool[0]
+
+
+def _permuted(tensor: Tensor, axes: Sequence[int]) -> Tensor:
+    return tensor if list(axes) == sorted(axes) else tensor.permute(axes)
+
+
+def _multiply(pair: Pair, a: Tensor, b: Tensor) -> Tensor:
+    """What :func:`torch.einsum` does, which takes it several times longer to begin than a small product takes."""
+    batch, own = a.shape[: pair.batch], a.shape[pair.batch : a.dim() - pair.inner]
+    inner, others = a.shape[a.dim() - pair.inner :], b.shape[pair.batch + pair.inner :]
+    counts = [math.prod(shape) for shape in (batch, own, inner, others)]
+    if pair.batch:
+        product = torch.bmm(a.reshape(counts[:3]), b.reshape(counts[0], *counts[2:]))
+    else:
+        product = a.reshape(counts[1:3]) @ b.reshape(counts[2:])
+    return product.reshape((*batch, *own, *others))
 
 
 def merge_order(sizes: Mapping[str, int], edges: Sequence[Edges], result: Iterable[str]) -> PairwiseOrder:
@@ -83,18 +117,24 @@ def _greedy_order(
         for left, right in combinations(range(len(pool)), 2):
             a, b = pool[left], pool[right]
             needed = result.union(*(labels for k, labels in enumerate(pool) if k not in (left, right)))
-            union = dict.fromkeys((*a, *b))
-            kept = tuple(edge for edge in union if edge in needed)
-            cost = numbers(union)
-            choices.append((numbers(kept) - numbers(a) - numbers(b), cost, left, right, kept))
-        _, cost, left, right, kept = min(choices)
+            both = [edge for edge in a if edge in b]
+            groups = (
+                tuple(edge for edge in both if edge in needed),
+                tuple(edge for edge in a if edge not in both),
+                tuple(edge for edge in both if edge not in needed),
+                tuple(edge for edge in b if edge not in both),
+            )
+            cost = numbers((*a, *groups[3]))
+            grown = numbers((*groups[0], *groups[1], *groups[3])) - numbers(a) - numbers(b)
+            choices.append((grown, cost, left, right, groups))
+        _, cost, left, right, (batch, own, inner, others) = min(choices)
         b, a = pool.pop(right), pool.pop(left)
-        letters = dict(zip(dict.fromkeys((*a, *b)), string.ascii_letters))
-        sides = ["".join(letters[edge] for edge in labels) for labels in (a, b, kept)]
-        steps.append((left, right, f"{sides[0]},{sides[1]}->{sides[2]}"))
-        pool.append(kept)
+        left_axes = tuple(a.index(edge) for edge in (*batch, *own, *inner))
+        right_axes = tuple(b.index(edge) for edge in (*batch, *inner, *others))
+        steps.append(Pair(left, right, left_axes, right_axes, len(batch), len(inner)))
+        pool.append((*batch, *own, *others))
         multiply_adds += cost
-        written += numbers(kept)
+        written += numbers(pool[-1])
     return PairwiseOrder(tuple(steps), pool[0], multiply_adds, written)
 
 
