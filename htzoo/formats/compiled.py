@@ -122,7 +122,7 @@ def _pointers(tensors: Sequence[Tensor | None]) -> Any:
 
 @cache
 def _array(length: int) -> Any:
-    """ctypes makes a type of array anew where none of its kind is alive, which takes it longer than a small product."""
+    """The type of an array of pointers, which ctypes would make anew in every call, for longer than a small product."""
     return ctypes.c_void_p * length
 
 

@@ -77,8 +77,8 @@ def contract(order: PairwiseOrder, operands: Sequence[Tensor]) -> Tensor:
     return pool[0]
 
 
-def _permuted(tensor: Tensor, axes: Sequence[int]) -> Tensor:
-    return tensor if list(axes) == sorted(axes) else tensor.permute(axes)
+def _permuted(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return tensor if axes == tuple(range(len(axes))) else tensor.permute(axes)
 
 
 def _multiply(pair: Pair, a: Tensor, b: Tensor) -> Tensor:

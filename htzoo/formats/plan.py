@@ -349,7 +349,8 @@ def _seconds(
             back_there = 0.0
     keep, again = 8 * numbers / machine.bytes_kept, path.forward + there
     saved = not first and keep < again
-    return _Link(replace(product, saved=saved), seconds + there + back_there + (0.0 if first else min(keep, again)), forward)
+    seconds += there + back_there + (0.0 if first else min(keep, again))
+    return _Link(replace(product, saved=saved), seconds, forward)
 
 
 def _least_seconds(network: Network, layout: Edges, rows: int, machine: Machine) -> float:
