@@ -46,7 +46,7 @@ INLINE void add_outer(const int rows, const int vectors, const int lies, const i
 }
 
 /* c = a b, or c += a b with `add`, for `rows` rows and `vectors` vectors of columns. The first products are not added to
- * anything: sums that begin with zeros, or with c, take 15 cycles more (Zen 3). */
+ * anything: sums that begin with zeros, or with c, take 15 cycles more on Zen 3. */
 INLINE void tile(const int rows, const int vectors, const int lies, const int add, int64_t inner, const float *a,
                  Steps steps, const float *b, int64_t b_inner, float *c, int64_t c_row) {
     vector sum[12][3];
@@ -57,7 +57,7 @@ INLINE void tile(const int rows, const int vectors, const int lies, const int ad
         add_outer(rows, vectors, lies, 0, a + (lies == GATHERED ? steps.places[k] : 0), steps, b, sum);
     }
     if (lies == SCATTERED) {
-        int64_t row[12], place[3][2]; /* read before anything is written, which might lie there for all the compiler knows */
+        int64_t row[12], place[3][2]; /* read first: the compiler must think that what is written may lie there */
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++)
             row[r] = steps.rows[r];
