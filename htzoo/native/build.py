@@ -48,7 +48,7 @@ def library() -> ctypes.CDLL | None:
     except (OSError, RuntimeError, subprocess.SubprocessError):  # no home, a full disk, a compiler that fails
         return None
     found.htzoo_scratch.restype = ctypes.c_int64
-    for name in ("forward", "backward", "recur", "recur_back"):
+    for name in ("forward", "backward", "recur", "recur_back", "recur_gradient"):
         getattr(found, f"htzoo_{name}").restype = None
     return found
 

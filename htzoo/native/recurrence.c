@@ -6,6 +6,8 @@
 #include "threads.h"
 
 MULTIPLY(add_product, BY_ROWS, 1)
+MULTIPLY(give_gradient, BY_COLUMNS, 0)
+MULTIPLY(add_gradient, BY_COLUMNS, 1)
 
 enum { LSTM, GRU, TANH, RELU };
 
@@ -179,7 +181,61 @@ static void run(const Layer *layer, int64_t threads, float *scratch, int back) {
     in_threads(back ? run_backward : run_forward, parts, sizeof(Part), threads);
 }
 
-/* ---- What Python calls; `scratch` has gates * hidden * (hidden + sequences) floats and SLACK -------------------- */
+/* ---- The gradient of the hidden weight -------------------------------------------------------------------------- */
 
+enum { ROWS_AT_ONCE = 128, PAD = 2 * VECTOR }; /* PAD: lines a power of two apart would take each other's place */
+
+/* What one thread does: some rows of the gradient (gates * hidden, hidden). */
+typedef struct {
+    const float *d_parts, *panels;
+    const int64_t *row;
+    float *left, *to;
+    int64_t count, size, width, first, end, add;
+} Share;
+
+static void *run_gradient(void *argument) {
+    const Share *share = argument;
+    int64_t wide = share->end - share->first;
+    Steps steps = {wide + PAD, 0, 0};
+    for (int64_t k = 0; k < share->count; k++)
+        memcpy(share->left + k * steps.step, share->d_parts + share->row[k] * share->width + share->first, 4 * wide);
+    (share->add ? add_gradient : give_gradient)(wide, share->size, share->count, share->left, steps, share->panels,
+                                                PACKED, share->to + share->first * share->size, share->size, 0, 0);
+    return 0;
+}
+
+/* ---- What Python calls ------------------------------------------------------------------------------------------ */
+
+/* `scratch` has gates * hidden * (hidden + sequences) floats and SLACK. */
 void htzoo_recur(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 0); }
 void htzoo_recur_back(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 1); }
+
+/* `d_parts` (rows, width), transposed, times `before` (rows, size). Rows of zeros, as the states before the first step,
+ * are left out. `scratch` has 128 * (2 * size + width + 16 * threads) floats and 2 * SLACK. */
+void htzoo_recur_gradient(int64_t rows, int64_t size, int64_t width, const float *before, const float *d_parts,
+                          float *to, int64_t threads, float *scratch) {
+    float *panels = scratch + ROWS_AT_ONCE * size, *left = panels + ROWS_AT_ONCE * size + SLACK;
+    int64_t given = 0;
+    for (int64_t r = 0; r < rows;) {
+        int64_t row[ROWS_AT_ONCE], count = 0;
+        for (; r < rows && count < ROWS_AT_ONCE; r++)
+            if (!is_zero(before + r * size, size)) {
+                memcpy(scratch + count * size, before + r * size, 4 * size);
+                row[count++] = r;
+            }
+        if (!count)
+            break;
+        pack(count, size, scratch, size, 1, panels);
+        Share shares[MOST_THREADS];
+        float *free = left;
+        for (int64_t t = 0; t < threads; t++) {
+            int64_t first = width * t / threads, end = width * (t + 1) / threads;
+            shares[t] = (Share){d_parts, panels, row, free, to, count, size, width, first, end, given};
+            free += count * (end - first + PAD);
+        }
+        in_threads(run_gradient, shares, sizeof(Share), threads);
+        given = 1;
+    }
+    if (!given)
+        memset(to, 0, 4 * width * size);
+}

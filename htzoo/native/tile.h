@@ -45,8 +45,8 @@ INLINE void add_outer(const int rows, const int vectors, const int lies, const i
     }
 }
 
-/* c = a b, or c += a b with `add`, for `rows` rows and `vectors` vectors of columns. The first products are not added to
- * anything: sums that begin with zeros, or with c, take 15 cycles more on Zen 3. */
+/* c = a b, or c += a b with `add`, for `rows` rows and `vectors` vectors of columns. The first products are not added
+ * to anything: sums that begin with zeros, or with c, take 15 cycles more on Zen 3. */
 INLINE void tile(const int rows, const int vectors, const int lies, const int add, int64_t inner, const float *a,
                  Steps steps, const float *b, int64_t b_inner, float *c, int64_t c_row) {
     vector sum[12][3];

@@ -16,7 +16,7 @@ from htzoo.formats.chain import Chain
 from htzoo.native.build import MOST_THREADS, library
 from htzoo.nn.sequence import Order
 
-_SLACK, _VECTOR = 16, 8  # as in tile.h
+_SLACK, _VECTOR, _ROWS_AT_ONCE = 16, 8, 128  # as in tile.h and recurrence.c
 # The cells of recurrence.c: their numbers there, their gates, and numbers that each unit keeps for the backward.
 _CELLS = {"LSTM": (0, 4, 5), "GRU": (1, 3, 4), "tanh": (2, 1, 1), "relu": (3, 1, 1)}
 _LARGEST = 2**20  # numbers of a hidden weight that stays in the cache; libraries are as good at larger ones
@@ -101,6 +101,25 @@ def backward(
     tensors |= {"before_h": kept.before[0], "before_c": kept.before[-1], "saved": kept.saved[0]}
     _call("htzoo_recur_back", cell, order, reverse, matrix, tensors)
     return d_x_parts, d_h_parts, d_state
+
+
+def matrix_gradient(before: Tensor, d_h_parts: Tensor) -> Tensor:
+    """The gradient of the hidden weight (hidden, gates * hidden).
+
+    Args:
+        before: hidden states before every step (rows, hidden).
+        d_h_parts: gradients of the hidden parts (rows, gates * hidden).
+    """
+    found = library()
+    assert found is not None
+    rows, hidden, width = *before.shape, d_h_parts.shape[1]
+    threads = max(1, min(torch.get_num_threads(), MOST_THREADS, rows * hidden * width // _LEAST))
+    scratch = before.new_empty(_ROWS_AT_ONCE * (2 * hidden + width + 16 * threads) + 2 * _SLACK)
+    result = before.new_empty(width, hidden)
+    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (before, d_h_parts, result, scratch)]
+    sizes = map(ctypes.c_int64, (rows, hidden, width))
+    found.htzoo_recur_gradient(*sizes, *pointers[:3], ctypes.c_int64(threads), pointers[3])
+    return result.T
 
 
 def _call(

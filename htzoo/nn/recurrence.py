@@ -251,8 +251,10 @@ class _Recurrence(torch.autograd.Function):
                 )
             d_bias = None if bias is None else d_h_parts.sum(0)
             d_matrices: Sequence[Tensor | None] = totals or [None] * len(product.matrices)
-            if gathered:
-                before = kept.before[0] if ctx.compiled else order.join([step.before[0] for step in steps])
+            if gathered and ctx.compiled:
+                d_matrices = [compiled.matrix_gradient(kept.before[0], d_h_parts)]
+            elif gathered:
+                before = order.join([step.before[0] for step in steps])
                 dtype = product.matrices[0].dtype
                 d_matrices = product.backward_to_matrices(before.to(dtype), d_h_parts.to(dtype))
             return None, d_x_parts, d_bias, *d_state, *d_matrices

@@ -81,6 +81,38 @@ def test_any_recurrence(
             torch.testing.assert_close(parameter.grad.double(), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("name", CELLS)
+def test_no_state_and_many_frames(
+    name: str, threads: int, bidirectional: bool, batch_first: bool, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """States of zeros are not multiplied, and rows may lie in either order."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(compiled, "_LEAST", 1)
+    layer = make(name, 5, 24, 2, bidirectional=bidirectional, batch_first=batch_first)
+    twin = layer.to_dense().double()
+    x = torch.randn(23, 17, 5) if batch_first else torch.randn(17, 23, 5)
+    found, expected = layer(x)[0], twin(x.double())[0]
+    upstream = torch.randn(found.shape)
+    found.backward(upstream)
+    expected.backward(upstream.double())
+    assert calls.count("htzoo_recur_back") == (4 if bidirectional else 2)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    for key, parameter in layer.named_parameters():
+        if key.startswith("weight"):
+            ours, others = parameter.grad.double(), twin.get_parameter(key.partition(".")[0]).grad
+            torch.testing.assert_close(ours, others, rtol=1e-4, atol=1e-5)
+
+
+def test_one_frame_has_no_gradient_of_the_hidden_weight() -> None:
+    layer = LSTM(5, 8)
+    layer(torch.randn(1, 3, 5))[0].sum().backward()
+    assert torch.equal(layer.weight_hh_l0.cores[0].grad, torch.zeros(32, 8))
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_extreme_numbers(name: str, calls: list[str]) -> None:
     """Gates saturate, small numbers keep their digits, and what is not finite stays so."""
