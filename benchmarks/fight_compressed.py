@@ -64,6 +64,8 @@ def main() -> None:
     if given.page:
         fill(PAGE, "fight compressed", "\n".join(table(read_rows(ROWS))))
         return
+    if given.seeds < 1:
+        parser.error(f"--seeds is {given.seeds}: give at least 1")
     done = {(int(row["fold"]), int(row["seed"])) for row in read_rows(ROWS)}
     todo = [pair for pair in product(FOLDS, range(given.seeds)) if pair not in done]
     for fold, seed in tqdm(sorted(todo, key=lambda pair: pair[1]), unit="fold"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from collections.abc import Collection, Sequence
@@ -62,6 +63,11 @@ def run(words: Sequence[str]) -> None:
     shape = {key: getattr(given, key) for key in SHAPE if getattr(given, key) is not None}
     if training and given.fine_tune is None:
         parser.error(f"unrecognized arguments: {' '.join(training)}; those of htzoo fit need --fine-tune CONFIG")
+    for word in training:
+        if re.match(r"--model\.(init_args\.)?(input|hidden|joint)_format\b", word):
+            parser.error(
+                f"{word} would train another format than the compressed one: give --to and its limits or shape"
+            )
     if given.to is None:
         _check_without_format(parser, given)
     elif (given.budget is None and given.macs is None) == (not shape):

@@ -27,7 +27,7 @@ _PROCESSORS = {"AVX2": _X86, "AVX512": _X86}
 def library() -> ctypes.CDLL | None:
     """The compiled code; None where there is no C compiler, or not this kind of processor.
 
-    The compiler takes five seconds, the first time. What it made is kept in the user's cache folder
+    The compiler takes seven seconds, the first time. What it made is kept in the user's cache folder
     (``$XDG_CACHE_HOME/htzoo``), under a name that changes with the source, the flags and the compiler.
     """
     flags = _PROCESSORS.get(torch.backends.cpu.get_cpu_capability())

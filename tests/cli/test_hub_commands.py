@@ -147,6 +147,11 @@ def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: py
         (["compress", "a", "--fine-tune", "fir_ht", "--hidden-to", "tt", "-o", "b"], 2, "--hidden-to is given without"),
         (["compress", "a", "--fine-tune", "fir_ht", "--joint", "-o", "b"], 2, "--joint is given without --to"),
         (["compress", "a", "--fine-tune", "fir_ht", "--rank", "0", "-o", "b"], 2, "--rank is given without --to"),
+        (
+            ["compress", "a", "--fine-tune", "fir_ht", "--model.input_format.leaf_rank=3", "-o", "b"],
+            2,
+            "would train another format than the compressed one",
+        ),
         (["compress", "a.pt", "--fine-tune", "fir_ht", "-o", "b"], 2, "--fine-tune trains video classifiers"),
         (["compress", "fir_ht", "--fine-tune", "fir_lstm", "-o", "b"], 1, "is fir_lstm, whose weights are dense"),
         (["compress", "fir_ht", "--fine-tune", "fir_lost", "-o", "b"], 2, "config is 'fir_lost', which is neither"),
