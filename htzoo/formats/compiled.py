@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from htzoo.formats.chain import Chain, Link
 from htzoo.formats.plan import NATIVE
-from htzoo.native.build import MOST_AXES, MOST_THREADS, library
+from htzoo.native.build import MOST_AXES, MOST_THREADS, array_type, library
 
 _SLACK, _MOST_LINKS = 16, 8  # as in tile.h and chain.c
 _FEWEST = 2**21  # multiply-adds that are worth another thread
@@ -117,13 +117,8 @@ def _pointer(tensor: Tensor) -> ctypes.c_void_p:
 
 
 def _pointers(tensors: Sequence[Tensor | None]) -> Any:
-    return _array(len(tensors))(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
-
-
-@cache
-def _array(length: int) -> Any:
-    """The type of an array of pointers, which ctypes would make anew in every call, for longer than a small product."""
-    return ctypes.c_void_p * length
+    pointers = (None if tensor is None else tensor.data_ptr() for tensor in tensors)
+    return array_type(ctypes.c_void_p, len(tensors))(*pointers)
 
 
 def _saved(link: Link, x: Tensor) -> Tensor:
@@ -162,7 +157,7 @@ def _described(chain: Chain, in_slices: bool) -> _Described:
             places = places.reshape(before, link.inner)
             rows, inners = places[:, 0].contiguous(), places[0].contiguous()
             found.rows, found.inners = rows.data_ptr(), inners.data_ptr()
-            found.fours = link.inner % 8 == 0 and bool((inners.reshape(-1, 4).diff() == 1).all())
+            found.fours = link.inner % NATIVE.vector == 0 and bool((inners.reshape(-1, 4).diff() == 1).all())
             tables += [rows, inners]
         links.append(found)
     structure = _Chain(len(links), chain.blocks, head, slices, chain.in_features, chain.out_features)

@@ -9,8 +9,9 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,6 +52,12 @@ def library() -> ctypes.CDLL | None:
     for name in ("forward", "backward", "recur", "recur_back", "recur_gradient"):
         getattr(found, f"htzoo_{name}").restype = None
     return found
+
+
+@lru_cache(maxsize=1024)
+def array_type(kind: Any, length: int) -> Any:
+    """``kind * length``, which ctypes makes anew in every call, for longer than a small product takes."""
+    return kind * length
 
 
 def _build(command: list[str], built: Path) -> None:

@@ -6,14 +6,13 @@ import ctypes
 import itertools
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from htzoo.formats.chain import Chain
-from htzoo.native.build import MOST_THREADS, library
+from htzoo.native.build import MOST_THREADS, array_type, library
 from htzoo.nn.sequence import Order
 
 _SLACK, _VECTOR, _ROWS_AT_ONCE = 16, 8, 128  # as in tile.h and recurrence.c
@@ -135,7 +134,7 @@ def _call(
     number, gates, kept = _CELLS[cell]
     batch_sizes = order.batch_sizes
     hidden, steps, sequences = matrix.shape[0], len(batch_sizes), batch_sizes[0]
-    integers = _array(steps)
+    integers = array_type(ctypes.c_int64, steps)
     running = integers(*batch_sizes)
     row = integers(*(range(steps) if order.batch_first else itertools.accumulate(batch_sizes[:-1], initial=0)))
     given = {key: value.contiguous() for key, value in {**tensors, "weight": matrix.T}.items() if value is not None}
@@ -149,9 +148,3 @@ def _call(
     threads = min(torch.get_num_threads(), MOST_THREADS, math.ceil(sequences / _FEWEST), multiply_adds // _LEAST)
     scratch = matrix.new_empty(gates * hidden * (hidden + sequences) + _SLACK)
     getattr(found, name)(ctypes.byref(layer), ctypes.c_int64(max(1, threads)), ctypes.c_void_p(scratch.data_ptr()))
-
-
-@lru_cache(maxsize=1024)
-def _array(length: int) -> Any:
-    """The type of an array of integers, which ctypes would make anew every time."""
-    return ctypes.c_int64 * length
