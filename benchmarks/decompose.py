@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from htzoo.cli.arguments import positive
 from htzoo.files import replacing
 from htzoo.formats import TensorTrain
 from htzoo.formats.decompose import from_dense
@@ -39,8 +40,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--in-modes", type=int, nargs=4, default=IN_MODES)
     parser.add_argument("--out-modes", type=int, nargs=4, default=OUT_MODES)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--json", type=Path, help="write the results to this file too")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

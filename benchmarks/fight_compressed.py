@@ -28,6 +28,7 @@ from marks import fill
 from rows import add_row, read_rows
 from tqdm import tqdm
 
+from htzoo.cli.arguments import positive
 from htzoo.cli.training import run
 from htzoo.configs import load_config
 from htzoo.data import SurveillanceFight
@@ -58,14 +59,12 @@ def main() -> None:
     """Do what the words ask for."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--root", default="data", help="folder of the prepared data sets")
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--seeds", type=positive, default=8)
     parser.add_argument("--page", action="store_true", help="fill docs/study.md")
     given = parser.parse_args()
     if given.page:
         fill(PAGE, "fight compressed", "\n".join(table(read_rows(ROWS))))
         return
-    if given.seeds < 1:
-        parser.error(f"--seeds is {given.seeds}: give at least 1")
     done = {(int(row["fold"]), int(row["seed"])) for row in read_rows(ROWS)}
     todo = [pair for pair in product(FOLDS, range(given.seeds)) if pair not in done]
     for fold, seed in tqdm(sorted(todo, key=lambda pair: pair[1]), unit="fold"):

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from htzoo.cli.arguments import positive
 from htzoo.files import replacing
 from htzoo.formats import CP, BlockTerm, TensorRing, TensorTrain, Tucker
 from htzoo.report.bench import measure
@@ -59,8 +60,8 @@ def main() -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--setting", choices=tuple(SETTINGS), default="ucf11")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=positive, default=5)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", type=Path, help="write the results to this file too")
     given = parser.parse_args()

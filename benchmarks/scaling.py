@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from htzoo.cli.arguments import positive
 from htzoo.files import replacing
 from htzoo.formats import (
     CP,
@@ -63,8 +64,8 @@ FORMATS: dict[str, Callable[[Modes, Modes, int], Format]] = {
 def main() -> int:
     """Measure, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--repeats", type=positive, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/scaling.json"))
     given = parser.parse_args()

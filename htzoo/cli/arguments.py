@@ -45,6 +45,17 @@ def _number(kind: type, words: str) -> Callable[[str], float]:
     return read
 
 
+def positive(text: str) -> int:
+    """The type of an argument that counts something.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not a whole number above zero.
+    """
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
 def listing(commands: Mapping[str, tuple[str, str]]) -> str:
     """Lines of a help text from command -> (module, what it does)."""
     width = max(map(len, commands))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from htzoo.cli.arguments import Parser
+from htzoo.cli.arguments import Parser, positive
 from htzoo.configs import config_names
 from htzoo.names import UnknownNameError, did_you_mean
 
@@ -115,22 +115,16 @@ def _parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help="a format, or a model of the zoo; every format if none"
     )
     parser.add_argument("--setting", choices=("ucf11", "cnn"), help="sizes for the formats, see below")
-    parser.add_argument("--batch", type=_positive, help="clips at once (16)")
-    parser.add_argument("--frames", type=_positive, help=f"frames of a clip (the setting's; {FRAMES} for models)")
-    parser.add_argument("--threads", type=_positive, help="CPU threads (as many as PyTorch takes by itself)")
+    parser.add_argument("--batch", type=positive, help="clips at once (16)")
+    parser.add_argument("--frames", type=positive, help=f"frames of a clip (the setting's; {FRAMES} for models)")
+    parser.add_argument("--threads", type=positive, help="CPU threads (as many as PyTorch takes by itself)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to run (%(default)s)")
     parser.add_argument(
-        "--repeats", type=_positive, default=10, help="rounds that count, after 2 that do not (%(default)s)"
+        "--repeats", type=positive, default=10, help="rounds that count, after 2 that do not (%(default)s)"
     )
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the steps as bars into this PNG file")
     parser.add_argument("--json", action="store_true", help="print one JSON document, with versions and machine")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
-    return int(text)
 
 
 def _of_formats(names: Sequence[str], setting: str) -> Setting:
