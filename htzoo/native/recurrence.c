@@ -101,13 +101,6 @@ static void step_back(int64_t cell, int64_t size, const float *saved, const floa
         }
 }
 
-static int is_zero(const float *values, int64_t count) {
-    for (int64_t n = 0; n < count; n++)
-        if (values[n] != 0)
-            return 0;
-    return 1;
-}
-
 static int64_t running(const Part *part, int64_t t) {
     int64_t now = part->layer->running[t];
     return (now < part->end ? now : part->end) - part->first;
@@ -130,7 +123,7 @@ static void *run_forward(void *argument) {
                 memcpy(part->h_parts + k * width, layer->bias, 4 * width);
             else
                 memset(part->h_parts + k * width, 0, 4 * width);
-        if (now > 0 && (s || !is_zero(h, now * size))) /* as it is at the start of most sequences */
+        if (now > 0)
             add_product(now, width, size, h, (Steps){size, 0, 0}, part->panels, PACKED, part->h_parts, width, 0, 0);
         for (int64_t k = 0; k < now; k++, r += layer->apart) {
             float *own_h = h + k * size, *own_c = c + k * size;
@@ -188,7 +181,6 @@ enum { ROWS_AT_ONCE = 128, PAD = 2 * VECTOR }; /* PAD: lines a power of two apar
 /* What one thread does: some rows of the gradient (gates * hidden, hidden). */
 typedef struct {
     const float *d_parts, *panels;
-    const int64_t *row;
     float *left, *to;
     int64_t count, size, width, first, end, add;
 } Share;
@@ -198,7 +190,7 @@ static void *run_gradient(void *argument) {
     int64_t wide = share->end - share->first;
     Steps steps = {wide + PAD, 0, 0};
     for (int64_t k = 0; k < share->count; k++)
-        memcpy(share->left + k * steps.step, share->d_parts + share->row[k] * share->width + share->first, 4 * wide);
+        memcpy(share->left + k * steps.step, share->d_parts + k * share->width + share->first, 4 * wide);
     (share->add ? add_gradient : give_gradient)(wide, share->size, share->count, share->left, steps, share->panels,
                                                 PACKED, share->to + share->first * share->size, share->size, 0, 0);
     return 0;
@@ -210,32 +202,21 @@ static void *run_gradient(void *argument) {
 void htzoo_recur(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 0); }
 void htzoo_recur_back(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 1); }
 
-/* `d_parts` (rows, width), transposed, times `before` (rows, size). Rows of zeros, as the states before the first step,
- * are left out. `scratch` has 128 * (2 * size + width + 16 * threads) floats and 2 * SLACK. */
+/* `d_parts` (rows, width), transposed, times `before` (rows, size). `scratch` has 128 * (size + width + 16 * threads)
+ * floats and 2 * SLACK. */
 void htzoo_recur_gradient(int64_t rows, int64_t size, int64_t width, const float *before, const float *d_parts,
                           float *to, int64_t threads, float *scratch) {
-    float *panels = scratch + ROWS_AT_ONCE * size, *left = panels + ROWS_AT_ONCE * size + SLACK;
-    int64_t given = 0;
-    for (int64_t r = 0; r < rows;) {
-        int64_t row[ROWS_AT_ONCE], count = 0;
-        for (; r < rows && count < ROWS_AT_ONCE; r++)
-            if (!is_zero(before + r * size, size)) {
-                memcpy(scratch + count * size, before + r * size, 4 * size);
-                row[count++] = r;
-            }
-        if (!count)
-            break;
-        pack(count, size, scratch, size, 1, panels);
+    float *left = scratch + ROWS_AT_ONCE * size + SLACK;
+    for (int64_t r = 0; r < rows; r += ROWS_AT_ONCE) {
+        int64_t count = rows - r < ROWS_AT_ONCE ? rows - r : ROWS_AT_ONCE;
+        pack(count, size, before + r * size, size, 1, scratch);
         Share shares[MOST_THREADS];
         float *free = left;
         for (int64_t t = 0; t < threads; t++) {
             int64_t first = width * t / threads, end = width * (t + 1) / threads;
-            shares[t] = (Share){d_parts, panels, row, free, to, count, size, width, first, end, given};
+            shares[t] = (Share){d_parts + r * width, scratch, free, to, count, size, width, first, end, r > 0};
             free += count * (end - first + PAD);
         }
         in_threads(run_gradient, shares, sizeof(Share), threads);
-        given = 1;
     }
-    if (!given)
-        memset(to, 0, 4 * width * size);
 }

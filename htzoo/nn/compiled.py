@@ -113,7 +113,7 @@ def matrix_gradient(before: Tensor, d_h_parts: Tensor) -> Tensor:
     assert found is not None
     rows, hidden, width = *before.shape, d_h_parts.shape[1]
     threads = max(1, min(torch.get_num_threads(), MOST_THREADS, rows * hidden * width // _LEAST))
-    scratch = before.new_empty(_ROWS_AT_ONCE * (2 * hidden + width + 16 * threads) + 2 * _SLACK)
+    scratch = before.new_empty(_ROWS_AT_ONCE * (hidden + width + 16 * threads) + 2 * _SLACK)
     result = before.new_empty(width, hidden)
     pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (before, d_h_parts, result, scratch)]
     sizes = map(ctypes.c_int64, (rows, hidden, width))

@@ -88,7 +88,7 @@ def test_any_recurrence(
 def test_no_state_and_many_frames(
     name: str, threads: int, bidirectional: bool, batch_first: bool, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """States of zeros are not multiplied, and rows may lie in either order."""
+    """More rows than the gradient of the hidden weight takes at once, in either order."""
     torch.manual_seed(0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     monkeypatch.setattr(compiled, "_LEAST", 1)
@@ -105,6 +105,14 @@ def test_no_state_and_many_frames(
         if key.startswith("weight"):
             ours, others = parameter.grad.double(), twin.get_parameter(key.partition(".")[0]).grad
             torch.testing.assert_close(ours, others, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_not_finite_shows_at_once(calls: list[str]) -> None:
+    """As in PyTorch's layers, although the first state is zero."""
+    layer = LSTM(5, 8)
+    layer.weight_hh_l0.cores[0].data[0, 0] = torch.nan
+    assert layer(torch.randn(1, 3, 5))[0].isnan().any() and layer.to_dense()(torch.randn(1, 3, 5))[0].isnan().any()
+    assert calls == ["htzoo_recur"]
 
 
 def test_one_frame_has_no_gradient_of_the_hidden_weight() -> None:
