@@ -26,18 +26,18 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from marks import fill
-from rows import add_row, read_rows
+from page_sections import fill
+from result_rows import add_row, read_rows
 from torch import nn
 from tqdm import tqdm
 
 from htzoo.cli.compress import FORMATS
+from htzoo.compression.compress_model import milliseconds
 from htzoo.configs import load_config
-from htzoo.data.catalog import find_dataset
+from htzoo.data.datasets.registry import find_dataset
 from htzoo.files import replacing
 from htzoo.formats.suggest import suggest
-from htzoo.hub.compression import milliseconds
-from htzoo.hub.opening import open_classifier
+from htzoo.hub.open_model import open_classifier
 from htzoo.nn import LSTM
 from htzoo.report.machine import describe_machine, machine_line
 

@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from htzoo.data import VideoError
-from htzoo.data.decoding import decode, existing, no_picture
+from htzoo.data.video.decode import decode, existing, no_picture
 
 Damage = Callable[[bytes, random.Random], bytes]
 

@@ -23,8 +23,8 @@ import decord
 import numpy as np
 
 from htzoo.data import FrameCache, count_frames, read_frames, uniform_indices
-from htzoo.data.reading import Frames, _resize
-from htzoo.data.transcode import transcode
+from htzoo.data.video.read import Frames, _resize
+from htzoo.data.video.transcode import transcode
 from htzoo.files import file_digest
 
 Way = Callable[[Path, list[int]], object]

@@ -26,8 +26,8 @@ from torch import Tensor
 from htzoo.cli.arguments import positive
 from htzoo.files import replacing
 from htzoo.formats import TensorTrain
+from htzoo.formats.contract import to_dense
 from htzoo.formats.decompose import from_dense
-from htzoo.formats.merge import to_dense
 from htzoo.formats.network import Core, Network
 from htzoo.report.machine import describe_machine, machine_line
 
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the results to this file too")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    import tensorly  # only here: benchmarks/page.py, which wants the table, does without it
+    import tensorly  # only here: benchmarks/speed_page.py, which wants the table, does without it
     from tensorly.decomposition import parafac, tensor_train, tucker
 
     tensorly.set_backend("pytorch")

@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from htzoo import from_pretrained
-from htzoo.data.catalog import find_dataset
+from htzoo.data.datasets.registry import find_dataset
 from htzoo.hub.classifier import PublishedClassifier
-from htzoo.hub.shipped import checkpoint_folder, pretrained_names
+from htzoo.hub.packaged_weights import checkpoint_folder, pretrained_names
 
 
 @torch.no_grad()

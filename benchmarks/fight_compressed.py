@@ -24,19 +24,19 @@ from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from marks import fill
-from rows import add_row, read_rows
+from page_sections import fill
+from result_rows import add_row, read_rows
 from tqdm import tqdm
 
 from htzoo.cli.arguments import positive
 from htzoo.cli.training import run
+from htzoo.compression.compress_model import compress_classifier
 from htzoo.configs import load_config
 from htzoo.data import SurveillanceFight
 from htzoo.formats import format_from_dict
 from htzoo.hub.classifier import PublishedClassifier
-from htzoo.hub.compression import compress_classifier
-from htzoo.hub.run import read_run
-from htzoo.hub.saving import save_pretrained
+from htzoo.hub.save import save_pretrained
+from htzoo.hub.training_run import read_run
 from htzoo.models.backbone import Backbone
 
 ROOT = Path(__file__).parents[1]

@@ -23,8 +23,8 @@ import torch
 
 from htzoo.configs import load_config
 from htzoo.data import UCF11
+from htzoo.data.datasets.moving_digits.generate import make_moving_digits
 from htzoo.data.index import INDEX, Entry, read_index, write_index
-from htzoo.data.making import make_moving_digits
 from htzoo.report.machine import describe_machine, machine_line
 
 

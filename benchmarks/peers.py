@@ -26,14 +26,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from htzoo.bench import measure
+from htzoo.bench.baselines import HandLoop
+from htzoo.bench.measure import Contestant
+from htzoo.bench.settings import SETTINGS, Setting
+from htzoo.bench.table import heading, markdown, results
 from htzoo.cli.arguments import positive
 from htzoo.files import replacing
 from htzoo.formats import CP, BlockTerm, TensorRing, TensorTrain, Tucker
-from htzoo.report.bench import measure
-from htzoo.report.bench.measure import Contestant
-from htzoo.report.bench.rivals import HandLoop
-from htzoo.report.bench.settings import SETTINGS, Setting
-from htzoo.report.bench.table import heading, markdown, results
 from htzoo.report.machine import describe_machine, machine_line
 
 PACKAGES = {"tednet": "tednet", "tltorch": "tensorly-torch"}  # module: name of the distribution

@@ -1,7 +1,7 @@
 """How the cost of a product grows with the number of modes, the rank, the input size and the batch, format by format.
 
     python benchmarks/scaling.py [--threads 1] [--repeats 5] [--json benchmarks/results/scaling.json]
-    python benchmarks/page.py   # draws docs/scaling.png from that file
+    python benchmarks/speed_page.py   # draws docs/scaling.png from that file
 
 Measured is one training step of the product alone: forward, and the gradients of the cores. Beside it stand the
 multiply-adds of the planned chain, forward, a row. One quantity changes at a time; the others stay at 4 modes, rank 4,
@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from htzoo.bench.measure import Time, seconds
 from htzoo.cli.arguments import positive
 from htzoo.files import replacing
 from htzoo.formats import (
@@ -37,7 +38,6 @@ from htzoo.formats import (
 )
 from htzoo.formats.suggest import balanced_modes
 from htzoo.nn import Weight
-from htzoo.report.bench.measure import Time, seconds
 from htzoo.report.machine import describe_machine
 
 OUTPUTS, GATES = 256, 4
@@ -82,7 +82,7 @@ def main() -> int:
     }
     with replacing(given.json) as temporary:
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    print(f"{given.json} written; python benchmarks/page.py draws it")
+    print(f"{given.json} written; python benchmarks/speed_page.py draws it")
     return 0
 
 

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from train import Sequences
 
 from htzoo.data import SurveillanceFight, count_frames, read_frames
-from htzoo.data.clips import Clip
-from htzoo.data.sampling import uniform_indices
-from htzoo.data.splits import split_clips
+from htzoo.data.clips.clip import Clip
+from htzoo.data.clips.frame_sampler import uniform_indices
+from htzoo.data.clips.splits import split_clips
 
 FRAMES, CHANGES, GAIN, SIZE = 32, 3, 2.0, (224, 224)
 

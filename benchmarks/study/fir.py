@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from train import Sequences
 
-from htzoo.data.sampling import uniform_indices
+from htzoo.data.clips.frame_sampler import uniform_indices
 
 MERGED = {"falling1": "fall", "falling2": "fall", "walk1": "walk", "walk2": "walk"}
 CLASSES = ("fall", "lie", "sit", "sitdown", "stand", "standup", "walk")

@@ -23,7 +23,7 @@ from run import MEASURED, STUDIES, TRIALS, Study
 from htzoo.nn import GRU, LSTM
 
 sys.path.append(str(Path(__file__).parents[1]))  # what the scripts beside this folder share
-from marks import fill
+from page_sections import fill
 
 DOCS = MEASURED.parents[2] / "docs"
 PAGE = DOCS / "study.md"

@@ -18,8 +18,8 @@ from htzoo.names import UnknownNameError, did_you_mean
 if TYPE_CHECKING:
     import torch
 
-    from htzoo.nn.recurrent import Recurrent
-    from htzoo.report.bench.settings import Setting
+    from htzoo.bench.settings import Setting
+    from htzoo.nn.recurrent_layer import Recurrent
 
 FRAMES = 8  # of a clip that a model of the zoo reads here
 
@@ -95,14 +95,14 @@ def run(words: Sequence[str]) -> None:
         changes = {key: value for key in ("batch", "frames") if (value := getattr(given, key)) is not None}
         document["settings"].append(_measured(replace(setting, **changes), layers, device, given.repeats))
     if given.picture is not None:
-        from htzoo.report.bench.picture import plot_bench
+        from htzoo.bench.chart import plot_bench
 
         plot_bench(document["settings"], given.picture, machine_line(document))
         print(f"htzoo: picture in {given.picture}", file=sys.stderr)
     if given.json:
         print(json.dumps(document, indent=2))
         return
-    from htzoo.report.bench.table import heading, markdown
+    from htzoo.bench.table import heading, markdown
 
     for result in document["settings"]:
         print(f"{heading(result)}\n\n{markdown(result, gpu=device.type == 'cuda')}\n")
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _of_formats(names: Sequence[str], setting: str) -> Setting:
     """The setting, with the layers of these formats only; of all when none is named."""
-    from htzoo.report.bench.settings import SETTINGS
+    from htzoo.bench.settings import SETTINGS
 
     whole = SETTINGS[setting]
     return replace(whole, layers={row: f for row, f in whole.layers.items() if not names or row.split(",")[0] in names})
@@ -137,8 +137,8 @@ def _of_formats(names: Sequence[str], setting: str) -> Setting:
 
 def _of_models(names: Sequence[str]) -> list[tuple[Setting, dict[str, Recurrent]]]:
     """The recurrent layers of models, those of one size together."""
+    from htzoo.bench.settings import Setting
     from htzoo.hub.registry import model_on_meta
-    from htzoo.report.bench.settings import Setting
 
     groups: dict[tuple[object, ...], tuple[Setting, dict[str, Recurrent]]] = {}
     for name in names:
@@ -154,8 +154,8 @@ def _of_models(names: Sequence[str]) -> list[tuple[Setting, dict[str, Recurrent]
 def _measured(
     setting: Setting, layers: dict[str, Recurrent] | None, device: torch.device, repeats: int
 ) -> dict[str, Any]:
-    from htzoo.report.bench import measure
-    from htzoo.report.bench.table import results
+    from htzoo.bench import measure
+    from htzoo.bench.table import results
 
     print(f"htzoo: weights of {setting.input_size:,} -> {setting.hidden_size:,}", file=sys.stderr)
     if layers is None:

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule
 
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.hub.config import plain
-from htzoo.hub.run import read_checkpoint
+from htzoo.hub.training_run import read_checkpoint
 from htzoo.tasks import VideoClassification
 
 
@@ -63,7 +63,7 @@ def load_published(name: str, task: VideoClassification, data: LightningDataModu
     Raises:
         ValueError: there is no such model, or it is another one.
     """
-    from htzoo.hub.opening import open_classifier
+    from htzoo.hub.open_model import open_classifier
 
     model = open_classifier(name)
     state = {f"model.{key}": value for key, value in model.state_dict().items()}

@@ -66,7 +66,7 @@ def run(words: Sequence[str]) -> None:
 
     from htzoo.data import VideoError
     from htzoo.hub.classifier import PublishedClassifier
-    from htzoo.hub.opening import open_classifier
+    from htzoo.hub.open_model import open_classifier
 
     def label(model: PublishedClassifier, path: Path) -> Iterator[Labelled]:
         try:
@@ -101,7 +101,7 @@ def run(words: Sequence[str]) -> None:
 
 def _videos(names: Sequence[str]) -> list[Path]:
     """The files, and what lies in the folders, without hidden files."""
-    from htzoo.data.decoding import VIDEO_SUFFIXES
+    from htzoo.data.video.decode import VIDEO_SUFFIXES
 
     paths: list[Path] = []
     for path in map(Path, names):

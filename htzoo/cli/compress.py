@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htzoo.cli.arguments import Parser, add_hub_options, hub_options
-from htzoo.report.sheet import SHORT
+from htzoo.report.models_table import SHORT
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,11 +83,11 @@ def run(words: Sequence[str]) -> None:
     if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
         parser.error(f"--output is {given.output}, which is there already: give a new folder")
 
+    from htzoo.compression.compress_model import STATE_DICTS, compress_classifier, compress_layer, read_layer
     from htzoo.configs import load_config
-    from htzoo.hub.compression import STATE_DICTS, compress_classifier, compress_layer, read_layer
-    from htzoo.hub.opening import open_classifier
-    from htzoo.hub.run import is_of_run
-    from htzoo.hub.saving import save_pretrained
+    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.save import save_pretrained
+    from htzoo.hub.training_run import is_of_run
 
     if given.fine_tune is not None:
         load_config(given.fine_tune)  # a wrong name ends here, before there is a folder
@@ -271,7 +271,7 @@ def _suggested(
 
 
 def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: bool, output: Path) -> None:
-    from htzoo.hub.compression import milliseconds
+    from htzoo.compression.compress_model import milliseconds
 
     sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in (before, after)]
     times = {
@@ -307,8 +307,8 @@ def _fine_tune(
 ) -> None:
     """Train from the compressed weights with the settings of a configuration; the best epoch takes their place."""
     from htzoo.cli.training import run as train
-    from htzoo.hub.run import read_run
-    from htzoo.hub.saving import save_pretrained
+    from htzoo.hub.save import save_pretrained
+    from htzoo.hub.training_run import read_run
 
     given = {key: json.dumps(None if form is None else form.to_dict()) for key, form in formats.items()}
     if "joint_format" in given:

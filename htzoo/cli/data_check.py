@@ -30,11 +30,11 @@ def run(words: Sequence[str]) -> None:
     Raises:
         DataError: something is wrong, after each line about it was printed; or there is nothing to check.
     """
-    from htzoo.data.catalog import find_dataset
-    from htzoo.data.check import MIN_FRAMES, check_clips
-    from htzoo.data.checksums import Checksums
     from htzoo.data.datamodule import how_to_get
+    from htzoo.data.datasets.registry import find_dataset
     from htzoo.data.errors import DataError
+    from htzoo.data.prepare.check import MIN_FRAMES, check_clips
+    from htzoo.data.prepare.source_checksums import Checksums
 
     parser = Parser("data check", "Find clips that are not right.", EXAMPLES)
     parser.add_argument("name", metavar="NAME_OR_FOLDER", help="a prepared data set, or any folder of videos")

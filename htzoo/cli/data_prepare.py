@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from htzoo.cli.arguments import Parser
 
 if TYPE_CHECKING:
-    from htzoo.data.originals import Published
+    from htzoo.data.prepare.source_files import Published
 
 EXAMPLES = """\
 What is done: download (or take what --from names), unpack, decode every clip to see that it is whole, write it as small
@@ -31,7 +31,7 @@ def run(words: Sequence[str]) -> None:
     Raises:
         DataError: it cannot be done; the message says why.
     """
-    from htzoo.data.prepare import SHORT_SIDE, prepare
+    from htzoo.data.prepare.pipeline import SHORT_SIDE, prepare
 
     parser = Parser("data prepare", "Make a data set ready for training.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the data set, one of htzoo data list")
@@ -45,7 +45,7 @@ def run(words: Sequence[str]) -> None:
         help=f"make larger pictures smaller, until the short side has this (default: {SHORT_SIDE}); none is enlarged",
     )
     given = parser.parse_args(words[1:])
-    from htzoo.data.catalog import find_dataset
+    from htzoo.data.datasets.registry import find_dataset
 
     try:
         found = find_dataset(given.name)

@@ -55,7 +55,7 @@ def run(words: Sequence[str]) -> None:
             print(part or "unused", data.label_of(index) or "-", clip.group or "-", clip.name, sep="\t")
     else:
         from htzoo.data.errors import DataError
-        from htzoo.report.dataset import plot_contact_sheet, plot_statistics
+        from htzoo.report.dataset_plots import plot_contact_sheet, plot_statistics
 
         _print(data, found)
         sheet = Path(options.output) / f"{data.dataset_name}_clips.png"
@@ -71,7 +71,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _module(options: argparse.Namespace) -> VideoDataModule:
-    from htzoo.data.catalog import DATASETS, find_dataset
+    from htzoo.data.datasets.registry import DATASETS, find_dataset
 
     settings: dict[str, Any] = {
         "root": options.root,
@@ -82,7 +82,7 @@ def _module(options: argparse.Namespace) -> VideoDataModule:
         "cache": False,
     }
     if options.name not in DATASETS and Path(options.name).is_dir():
-        from htzoo.data.video_folder import VideoFolder
+        from htzoo.data.datasets.video_folder import VideoFolder
 
         return VideoFolder(options.name, **settings)
     return find_dataset(options.name)(**settings)

@@ -57,7 +57,7 @@ def run(words: Sequence[str]) -> None:
 
     _check_address(given.host, given.port)
 
-    from htzoo.hub.shipped import pretrained_names
+    from htzoo.hub.packaged_weights import pretrained_names
 
     names = list(dict.fromkeys([*([given.model] if given.model else []), *pretrained_names()]))
     with TemporaryDirectory(prefix="htzoo-demo-") as folder:
@@ -138,7 +138,7 @@ def _opened(name: str) -> PublishedClassifier:
     """A model that has labelled a clip, so that the first time is none of planning."""
     import numpy as np
 
-    from htzoo.hub.opening import open_classifier
+    from htzoo.hub.open_model import open_classifier
 
     model = open_classifier(name)
     height, width, channels = model.frame_size
@@ -148,8 +148,8 @@ def _opened(name: str) -> PublishedClassifier:
 
 def _describe(model: PublishedClassifier, picture: Path) -> tuple[str, str]:
     """A model in words, and a picture of its networks."""
-    from htzoo.hub.design import design, first_layer_weights
-    from htzoo.report.diagram import plot_design
+    from htzoo.hub.model_info import design, first_layer_weights
+    from htzoo.report.network_diagram import plot_design
 
     facts = design(model, model.config.name or "model", None, None)
     if not picture.is_file():

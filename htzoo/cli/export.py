@@ -33,8 +33,8 @@ def run(words: Sequence[str]) -> None:
     if given.output.suffix not in (".onnx", ".pt2"):
         parser.error(f"--output is {given.output}: give a file that ends in .onnx or .pt2")
 
-    from htzoo.hub.export import export
-    from htzoo.hub.opening import open_classifier
+    from htzoo.hub.open_model import open_classifier
+    from htzoo.models.export import export
 
     model = open_classifier(given.model, **hub_options(given))
     difference = export(model, given.output)

@@ -38,13 +38,13 @@ def run(words: Sequence[str]) -> None:
     if asked.picture is not None and asked.picture.suffix != ".png":
         parser.error(f"--picture is {str(asked.picture)!r}: give a name that ends in .png")
 
-    from htzoo.hub.design import load_design
-    from htzoo.report.sheet import info_sheet
+    from htzoo.hub.model_info import load_design
+    from htzoo.report.models_table import info_sheet
 
     design, model = load_design(asked.model)
     if asked.picture is not None:
-        from htzoo.hub.design import first_layer_weights
-        from htzoo.report.diagram import plot_design
+        from htzoo.hub.model_info import first_layer_weights
+        from htzoo.report.network_diagram import plot_design
 
         plot_design(design, first_layer_weights(model), model.recurrent.cell.gates, asked.picture)
     if asked.json:

@@ -58,10 +58,10 @@ def run(words: Sequence[str]) -> None:
 def _print(names: Sequence[str], as_json: bool) -> None:
     from tqdm import tqdm
 
-    from htzoo.hub.design import load_design
+    from htzoo.hub.model_info import load_design
+    from htzoo.hub.packaged_weights import measured
     from htzoo.hub.registry import list_models
-    from htzoo.hub.shipped import measured
-    from htzoo.report.sheet import models_table
+    from htzoo.report.models_table import models_table
 
     pretrained = list_models(pretrained=True)
     results = {name: measured(name) for name in names}

@@ -50,9 +50,9 @@ def run(words: Sequence[str]) -> None:
 
 def _save(source: Path, output: Path, load_as: str | None) -> Path:
     """Save the model of a run, with what the run says of it."""
-    from htzoo.hub.run import read_run
-    from htzoo.hub.saving import save_pretrained
-    from htzoo.hub.shipped import checkpoint_folder
+    from htzoo.hub.packaged_weights import checkpoint_folder
+    from htzoo.hub.save import save_pretrained
+    from htzoo.hub.training_run import read_run
 
     if source.is_dir():
         raise ValueError(f"{source} is a folder already: give the checkpoint of a run, or --repo")
@@ -66,8 +66,8 @@ def _publish(folder: Path, repo: str, private: bool | None, revision: str | None
     from huggingface_hub import hf_hub_url
 
     from htzoo.hub.card import CARD_NAME
+    from htzoo.hub.client_errors import explaining
     from htzoo.hub.config import CONFIG_NAME, read_config
-    from htzoo.hub.explain import explaining
     from htzoo.hub.upload import contents, upload_folder
 
     with explaining(repo):

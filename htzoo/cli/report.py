@@ -43,7 +43,7 @@ def _curves(folder: Path) -> Iterator[str]:
     if not metrics.is_file():
         return
     from htzoo.report.curves import plot_curves
-    from htzoo.report.metrics import best_epoch, read_metrics
+    from htzoo.report.metrics_csv import best_epoch, read_metrics
 
     picture = folder / "curves.png"
     plot_curves(metrics, picture, folder.resolve().parent.name)

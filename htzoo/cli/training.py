@@ -32,14 +32,14 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa:
 from lightning.pytorch.loggers import CSVLogger  # noqa: E402
 
 from htzoo import __version__  # noqa: E402
-from htzoo.cli.bar import Bar  # noqa: E402
+from htzoo.cli.allocator import reuse_memory  # noqa: E402
 from htzoo.cli.checkpoint import check_checkpoint, is_published, load_published, note_differences  # noqa: E402
 from htzoo.cli.errors import shorten  # noqa: E402
-from htzoo.cli.memory import reuse_memory  # noqa: E402
+from htzoo.cli.progress_bar import Bar  # noqa: E402
 from htzoo.configs import find_config, load_config  # noqa: E402
 from htzoo.data import VideoDataModule  # noqa: E402
-from htzoo.data.catalog import DATASETS, find_dataset  # noqa: E402
-from htzoo.report.run import RunReport  # noqa: E402
+from htzoo.data.datasets.registry import DATASETS, find_dataset  # noqa: E402
+from htzoo.report.run_folder import RunReport  # noqa: E402
 from htzoo.tasks import MultiLabelClassification, Throughput, VideoClassification  # noqa: E402
 
 # The parser knows a class by its bare name once it is imported: this is never read.

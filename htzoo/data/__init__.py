@@ -7,58 +7,66 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from htzoo.data.cache import FrameCache
-    from htzoo.data.catalog import find_dataset
-    from htzoo.data.clips import Clip, ClipDataset, collate_clips
+    from htzoo.data.clips.clip import Clip
+    from htzoo.data.clips.dataset import ClipDataset, collate_clips
+    from htzoo.data.clips.frame_cache import FrameCache
+    from htzoo.data.clips.frame_sampler import (
+        EachOnceSampler,
+        FrameOrder,
+        FrameSampler,
+        TrainSampler,
+        ordered,
+        uniform_indices,
+    )
     from htzoo.data.datamodule import VideoDataModule
+    from htzoo.data.datasets.fir_action import FIRAction
+    from htzoo.data.datasets.hmdb51 import HMDB51
+    from htzoo.data.datasets.hollywood2 import Hollywood2
+    from htzoo.data.datasets.moving_digits.dataset import MovingDigits, MovingDigitsHard
+    from htzoo.data.datasets.moving_digits.generate import make_moving_digits
+    from htzoo.data.datasets.moving_digits.shift import shift_on_torus
+    from htzoo.data.datasets.registry import find_dataset
+    from htzoo.data.datasets.spoken_digits import SpokenDigits
+    from htzoo.data.datasets.surveillance_fight import SurveillanceFight
+    from htzoo.data.datasets.ucf11 import UCF11
+    from htzoo.data.datasets.ucf50 import UCF50
+    from htzoo.data.datasets.video_folder import VideoFolder
+    from htzoo.data.datasets.youtube_celebrities import YouTubeCelebrities
     from htzoo.data.errors import DataError, VideoError
-    from htzoo.data.fight import SurveillanceFight
-    from htzoo.data.fir import FIRAction
-    from htzoo.data.hmdb51 import HMDB51
-    from htzoo.data.hollywood2 import Hollywood2
-    from htzoo.data.making import make_moving_digits
-    from htzoo.data.moving_digits import MovingDigits, MovingDigitsHard
-    from htzoo.data.reading import count_frames, read_frames
-    from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, TrainSampler, ordered, uniform_indices
-    from htzoo.data.shifting import shift_on_torus
-    from htzoo.data.spoken_digits import SpokenDigits
-    from htzoo.data.ucf11 import UCF11
-    from htzoo.data.ucf50 import UCF50
-    from htzoo.data.video_folder import VideoFolder
-    from htzoo.data.writing import write_video
-    from htzoo.data.ytc import YouTubeCelebrities
+    from htzoo.data.video.encode import write_video
+    from htzoo.data.video.read import count_frames, read_frames
 
 _HOME = {
-    "Clip": "clips",
-    "ClipDataset": "clips",
+    "Clip": "clips.clip",
+    "ClipDataset": "clips.dataset",
     "DataError": "errors",
-    "EachOnceSampler": "sampling",
-    "FIRAction": "fir",
-    "FrameCache": "cache",
-    "FrameOrder": "sampling",
-    "FrameSampler": "sampling",
-    "HMDB51": "hmdb51",
-    "Hollywood2": "hollywood2",
-    "MovingDigits": "moving_digits",
-    "MovingDigitsHard": "moving_digits",
-    "SpokenDigits": "spoken_digits",
-    "SurveillanceFight": "fight",
-    "TrainSampler": "sampling",
-    "UCF11": "ucf11",
-    "UCF50": "ucf50",
+    "EachOnceSampler": "clips.frame_sampler",
+    "FIRAction": "datasets.fir_action",
+    "FrameCache": "clips.frame_cache",
+    "FrameOrder": "clips.frame_sampler",
+    "FrameSampler": "clips.frame_sampler",
+    "HMDB51": "datasets.hmdb51",
+    "Hollywood2": "datasets.hollywood2",
+    "MovingDigits": "datasets.moving_digits.dataset",
+    "MovingDigitsHard": "datasets.moving_digits.dataset",
+    "SpokenDigits": "datasets.spoken_digits",
+    "SurveillanceFight": "datasets.surveillance_fight",
+    "TrainSampler": "clips.frame_sampler",
+    "UCF11": "datasets.ucf11",
+    "UCF50": "datasets.ucf50",
     "VideoDataModule": "datamodule",
     "VideoError": "errors",
-    "VideoFolder": "video_folder",
-    "YouTubeCelebrities": "ytc",
-    "collate_clips": "clips",
-    "count_frames": "reading",
-    "find_dataset": "catalog",
-    "make_moving_digits": "making",
-    "ordered": "sampling",
-    "read_frames": "reading",
-    "shift_on_torus": "shifting",
-    "uniform_indices": "sampling",
-    "write_video": "writing",
+    "VideoFolder": "datasets.video_folder",
+    "YouTubeCelebrities": "datasets.youtube_celebrities",
+    "collate_clips": "clips.dataset",
+    "count_frames": "video.read",
+    "find_dataset": "datasets.registry",
+    "make_moving_digits": "datasets.moving_digits.generate",
+    "ordered": "clips.frame_sampler",
+    "read_frames": "video.read",
+    "shift_on_torus": "datasets.moving_digits.shift",
+    "uniform_indices": "clips.frame_sampler",
+    "write_video": "video.encode",
 }
 
 __all__ = [

@@ -10,20 +10,21 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
-from htzoo.data.cache import FrameCache, open_cache
-from htzoo.data.clips import Clip, ClipDataset, ClipReader, Item, collate_clips
+from htzoo.data.clips.clip import Clip
+from htzoo.data.clips.dataset import ClipDataset, ClipReader, Item, collate_clips
+from htzoo.data.clips.features import FeatureDataset, FeatureReader, collate_features
+from htzoo.data.clips.frame_cache import FrameCache, open_cache
+from htzoo.data.clips.frame_sampler import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
+from htzoo.data.clips.loader import ClipLoader, usual_workers
+from htzoo.data.clips.splits import Folds, Part, Split, check_numbers, split_clips
 from htzoo.data.errors import DataError
-from htzoo.data.features import FeatureDataset, FeatureReader, collate_features
 from htzoo.data.index import INDEX, Entry, read_index
-from htzoo.data.loader import ClipLoader, usual_workers
-from htzoo.data.reading import Frames
-from htzoo.data.sampling import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
 from htzoo.data.source import ClipLabel, Source
-from htzoo.data.splits import Folds, Part, Split, check_numbers, split_clips
+from htzoo.data.video.read import Frames
 
 
 class VideoDataModule(LightningDataModule):
-    """Loaders of labelled clips, uint8, in batches of `htzoo.data.clips.Batch`.
+    """Loaders of labelled clips, uint8, in batches of `htzoo.data.clips.dataset.Batch`.
 
     A subclass says what its files are called and which classes they show; its clips are prepared once, by
     `htzoo data prepare NAME`, into `<root>/<dataset_name>`.
@@ -99,18 +100,18 @@ class VideoDataModule(LightningDataModule):
             seed: Seed of everything random here; None takes that of Lightning's `seed_everything`, or else 0. The
                 splits do not depend on it.
             sampling: Which frames: uniform (evenly spaced), segments (evenly spaced with random steps in training),
-                fixed_random (drawn once for each clip) or all; see `htzoo.data.sampling.FrameSampler`.
+                fixed_random (drawn once for each clip) or all; see `htzoo.data.clips.frame_sampler.FrameSampler`.
             every: Take every this many frames; only with sampling all.
             views: How many times a test clip is looked at, each time with other frames; the logits are averaged.
             split: How clips are divided: by group (scene, film, person), by clip, or as the publisher says (official);
-                None takes what suits the data set. See `htzoo.data.splits.split_clips`.
+                None takes what suits the data set. See `htzoo.data.clips.splits.split_clips`.
             fold: Which of the folds is for testing, from 1.
             folds: How many folds; None takes the number that is usual for the data set.
             validation: Share of the training clips that is kept for validation, about. 0 keeps none: all are trained
                 on, and `htzoo fit` tests the last epoch.
             flip: Mirror every other training clip, left to right.
             motion: Show what changes and not the frames: every four of them become one picture, see
-                `htzoo.data.motion.motion_pictures`.
+                `htzoo.data.clips.motion_images.motion_pictures`.
 
         Raises:
             ValueError: A number is out of its range, or a setting does not fit another.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from htzoo.data.catalog import DATASETS, find_dataset
 from htzoo.data.datamodule import VideoDataModule
+from htzoo.data.datasets.registry import DATASETS, find_dataset
 from htzoo.data.errors import DataError
 from htzoo.data.index import INDEX, read_index
 

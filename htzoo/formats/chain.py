@@ -9,8 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from htzoo.formats.contract import Edges, PairwiseOrder, contract, merge_order
 from htzoo.formats.matmul import add_matmul, matmul
-from htzoo.formats.merge import Edges, PairwiseOrder, contract, merge_order
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, NATIVE, Machine, Product, plan
 from htzoo.native.build import MOST_AXES, library

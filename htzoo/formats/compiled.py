@@ -71,7 +71,7 @@ def backward(
     input_gradient: bool,
     totals: list[Tensor] | None,
 ) -> tuple[Tensor | None, list[Tensor]]:
-    """What :func:`htzoo.formats.multiply.backward` gives; what is not in ``saved`` is computed again."""
+    """What :func:`htzoo.formats.apply.backward` gives; what is not in ``saved`` is computed again."""
     x, d_y = x.contiguous(), d_y.contiguous()
     if totals is None:
         totals = [torch.zeros_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]

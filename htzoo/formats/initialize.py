@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from htzoo.formats.merge import frobenius_norm
+from htzoo.formats.contract import frobenius_norm
 from htzoo.formats.network import Network
 
 

@@ -17,7 +17,7 @@ from itertools import combinations
 from itertools import product as cross
 from typing import NamedTuple
 
-from htzoo.formats.merge import Edges, merge_order
+from htzoo.formats.contract import Edges, merge_order
 from htzoo.formats.network import Network
 
 

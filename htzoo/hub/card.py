@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 from torch import nn
 
-from htzoo.data.sampling import FrameSampler
+from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.hub.config import ModelConfig
-from htzoo.hub.describe import parameter_counts
-from htzoo.hub.run import Training
-from htzoo.report.parameters import parameter_table
+from htzoo.hub.module_config import parameter_counts
+from htzoo.hub.training_run import Training
+from htzoo.report.parameter_table import parameter_table
 from htzoo.report.summary import class_table, outcome, training_table
 
 CARD_NAME = "README.md"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from htzoo.data import count_frames, read_frames
-from htzoo.data.windows import read_windows
+from htzoo.data.clips.windows import read_windows
 from htzoo.hub.config import ModelConfig
 from htzoo.models import VideoClassifier
 
@@ -125,8 +125,8 @@ class PublishedClassifier(VideoClassifier):
         return [(self.classes[k], p) for k, p in zip(found.indices.tolist(), found.values.tolist(), strict=True)]
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
-        """Write what a repository on the Hub holds, see :func:`htzoo.hub.saving.save_pretrained`."""
-        from htzoo.hub.saving import save_pretrained
+        """Write what a repository on the Hub holds, see :func:`htzoo.hub.save.save_pretrained`."""
+        from htzoo.hub.save import save_pretrained
 
         return save_pretrained(self, folder, self.config)
 

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from htzoo.data.sampling import FrameSampler, Sampling
-from htzoo.hub.checks import (
+from htzoo.data.clips.frame_sampler import FrameSampler, Sampling
+from htzoo.hub.errors import ModelError, first_line
+from htzoo.hub.value_checks import (
     Check,
     WrongError,
     boolean,
@@ -25,7 +26,6 @@ from htzoo.hub.checks import (
     tensor_format,
     text,
 )
-from htzoo.hub.errors import ModelError, first_line
 
 VERSION = 1
 CONFIG_NAME = "config.json"

@@ -8,9 +8,9 @@ from pathlib import Path
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
+from htzoo.hub.client_errors import explaining, is_unreachable
 from htzoo.hub.config import CONFIG_NAME, MAX_BYTES
 from htzoo.hub.errors import HubError, ModelError
-from htzoo.hub.explain import explaining, is_unreachable
 from htzoo.hub.weights import WEIGHTS_NAME
 
 

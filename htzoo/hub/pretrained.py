@@ -11,9 +11,9 @@ from torch import nn
 
 from htzoo.files import file_digest
 from htzoo.hub.config import CONFIG_NAME, read_config
-from htzoo.hub.describe import build
 from htzoo.hub.errors import ModelError, first_line
-from htzoo.hub.shipped import PINNED, checkpoint_folder, pretrained_names
+from htzoo.hub.module_config import build
+from htzoo.hub.packaged_weights import PINNED, checkpoint_folder, pretrained_names
 from htzoo.hub.weights import WEIGHTS_NAME, check_header, read_weights
 from htzoo.names import UnknownNameError, did_you_mean
 

@@ -26,7 +26,7 @@ def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
     """
     names: list[str] = config_names()
     if pretrained:
-        from htzoo.hub.shipped import pretrained_names
+        from htzoo.hub.packaged_weights import pretrained_names
 
         names = pretrained_names()
     return sorted(fnmatch.filter(names, pattern))

@@ -12,12 +12,12 @@ from huggingface_hub.errors import RemoteEntryNotFoundError
 from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 from torch import nn
 
-from htzoo.data.sampling import FrameSampler
+from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.hub.card import CARD_NAME, is_ours, readdressed
+from htzoo.hub.client_errors import explaining
 from htzoo.hub.config import CONFIG_NAME, ModelConfig, read_config
 from htzoo.hub.errors import HubError
-from htzoo.hub.explain import explaining
-from htzoo.hub.saving import save_pretrained
+from htzoo.hub.save import save_pretrained
 from htzoo.hub.weights import WEIGHTS_NAME
 
 _OURS = (CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, "confusion.png", "curves.png")
@@ -33,7 +33,7 @@ def push_to_hub(
     revision: str | None = None,
     token: str | bool | None = None,
 ) -> CommitInfo:
-    """Publish a model: save it as :func:`~htzoo.hub.saving.save_pretrained` does, and upload the folder.
+    """Publish a model: save it as :func:`~htzoo.hub.save.save_pretrained` does, and upload the folder.
 
     Args:
         module: the model.
@@ -67,7 +67,7 @@ def upload_folder(
     on the Hub that was edited by hand is kept.
 
     Args:
-        folder: what :func:`~htzoo.hub.saving.save_pretrained` wrote.
+        folder: what :func:`~htzoo.hub.save.save_pretrained` wrote.
         repo_id: ``ORG/REPO``; made if it is missing.
         private: whether a repository that is made is private. One that is there already and is public is refused.
         revision: branch; made if it is missing.

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from htzoo.formats import Format, format_from_dict
 from htzoo.models.backbone import Backbone
-from htzoo.models.pixels import PixelScaling, scale_pixels
+from htzoo.models.pixel_scaling import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
 
 Pooling = Literal["last", "mean"]
@@ -36,13 +36,14 @@ class VideoClassifier(nn.Module):
         input_format: format of the input-to-hidden weight, as :meth:`htzoo.formats.Format.to_dict` writes it; None is
             dense.
         hidden_format: the same for the hidden-to-hidden weight.
-        joint_format: format of the first layer's two weights as one, see :class:`htzoo.nn.recurrent.Recurrent`.
+        joint_format: format of the first layer's two weights as one, see :class:`htzoo.nn.recurrent_layer.Recurrent`.
         backbone: name of a timm CNN that reads the frames first; None feeds raw pixels to the recurrent layer.
         backbone_weights: where the CNN's weights come from: ``timm`` (the Hub), ``package`` (a Python package that
             carries them) or a file, see :func:`htzoo.models.backbone_weights.load_weights`; None draws them.
         backbone_frozen: whether the CNN stays as it is.
         feature_norm: whether the features of every frame are brought to mean 0 and deviation 1.
-        pixels: how raw pixels are scaled (a CNN brings its own scaling), see :func:`htzoo.models.pixels.scale_pixels`.
+        pixels: how raw pixels are scaled (a CNN brings its own scaling), see
+            :func:`htzoo.models.pixel_scaling.scale_pixels`.
         pixel_scale: factor on the scaled pixels.
         input_dropout: dropout probability on the recurrent layer's input, one mask for all frames of a clip.
         dropout: dropout probability between layers and before the classifier.

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
+from htzoo.formats.apply import backward, backward_to_input, forward, product
 from htzoo.formats.chain import Chain, chain_of, exported_chain
-from htzoo.formats.columns import columns_of
+from htzoo.formats.column_slice import columns_of
+from htzoo.formats.contract import to_dense
 from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
-from htzoo.formats.merge import to_dense
-from htzoo.formats.multiply import backward, backward_to_input, forward, product
 from htzoo.nn.autocast import autocasts
 
 

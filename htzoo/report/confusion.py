@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
-from htzoo.report.figures import PALE, new_figure, save_figure, shared_look
+from htzoo.report.style import PALE, new_figure, save_figure, shared_look
 
 _MOST_WITH_COUNTS = 30  # with more classes the cells are too small for a number
 

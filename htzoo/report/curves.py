@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from htzoo.report.figures import BLUE, GREEN, GREY, INK, ORANGE, new_figure, save_figure, shared_look
-from htzoo.report.metrics import best_epoch, read_metrics
+from htzoo.report.metrics_csv import best_epoch, read_metrics
+from htzoo.report.style import BLUE, GREEN, GREY, INK, ORANGE, new_figure, save_figure, shared_look
 
 Series = list[tuple[float, float]]
 

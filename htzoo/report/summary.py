@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from htzoo.files import replacing
-from htzoo.report.parameters import PARTS, fewer, parameter_table
+from htzoo.report.parameter_table import PARTS, fewer, parameter_table
 
 
 @dataclass(frozen=True)

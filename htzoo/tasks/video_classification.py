@@ -24,8 +24,8 @@ from htzoo.tasks.feature_cache import can_keep_features, keep_features
 from htzoo.tasks.schedules import Schedule, make_schedule
 
 if TYPE_CHECKING:
-    from htzoo.data.clips import Batch as VideoBatch
-    from htzoo.data.features import FeatureBatch
+    from htzoo.data.clips.dataset import Batch as VideoBatch
+    from htzoo.data.clips.features import FeatureBatch
 
     Batch = VideoBatch | FeatureBatch
 

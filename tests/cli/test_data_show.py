@@ -10,8 +10,9 @@ from matplotlib.image import imread
 
 from htzoo.cli import data_list, data_show
 from htzoo.cli.main import main
-from htzoo.data import UCF11, VideoDataModule, VideoFolder, moving_digits
+from htzoo.data import UCF11, VideoDataModule, VideoFolder
 from htzoo.data.datamodule import how_to_get
+from htzoo.data.datasets.moving_digits import dataset
 
 from ..data.published import PATHS, prepared
 
@@ -133,7 +134,7 @@ def test_prepare_what_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[tuple[Path, bool]] = []
-    monkeypatch.setattr(moving_digits, "make_moving_digits", lambda folder, hard, **_: made.append((folder, hard)))
+    monkeypatch.setattr(dataset, "make_moving_digits", lambda folder, hard, **_: made.append((folder, hard)))
     for name in ("moving_digits", "moving_digits_hard"):
         assert main(["data", "prepare", name, "--root", str(tmp_path)]) == 0
         assert f"is made in {tmp_path / name}" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from htzoo.formats import HierarchicalTucker, TensorTrain, multiply_adds
 from htzoo.formats.suggest import ROWS
 from htzoo.hub.classifier import PublishedClassifier
 from htzoo.hub.pretrained import from_pretrained
-from htzoo.hub.saving import save_pretrained
+from htzoo.hub.save import save_pretrained
 from tests.cli.test_training import SMALL, htzoo_command
 from tests.data.helpers import FewDigits
 from tests.hub.conftest import SAMPLING, small_model
@@ -336,7 +336,7 @@ def test_compress_a_model_with_dropout(tmp_path: Path) -> None:
 
 
 def from_pretrained_of(checkpoint: Path) -> torch.nn.Module:
-    from htzoo.hub.opening import open_classifier
+    from htzoo.hub.open_model import open_classifier
 
     return open_classifier(str(checkpoint))
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from htzoo.data import Hollywood2, write_video
-from htzoo.data.catalog import find_dataset
+from htzoo.data.datasets.registry import find_dataset
 from htzoo.data.index import Entry, write_index
 from htzoo.data.source import ClipLabel
 

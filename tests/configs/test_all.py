@@ -16,8 +16,8 @@ from htzoo.cli.main import main
 from htzoo.cli.training import TrainingCLI
 from htzoo.configs import config_names, load_config
 from htzoo.data import MovingDigits
-from htzoo.data.catalog import DATASETS
-from htzoo.data.making import RECIPE
+from htzoo.data.datasets.moving_digits.generate import RECIPE
+from htzoo.data.datasets.registry import DATASETS
 from tests.configs.layouts import make_layout
 
 # What differs from the published run: few frames, and no download.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .kinds import KINDS
+from tests.data.kinds import KINDS
 
 
 @pytest.fixture(scope="session")

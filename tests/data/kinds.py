@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from .helpers import Frames, numbered
+from tests.data.helpers import Frames, numbered
 
 COUNT = 120
 

@@ -31,14 +31,13 @@ from htzoo.data import (
     uniform_indices,
     write_video,
 )
-from htzoo.data.check import check_clips
-from htzoo.data.checksums import Checksums
-from htzoo.data.clips import ClipReader
+from htzoo.data.clips.dataset import ClipReader
 from htzoo.data.index import Entry, write_index
-from htzoo.data.prepare import prepare
-
-from .helpers import Frames, encode
-from .test_reading import _sound_only
+from htzoo.data.prepare.check import check_clips
+from htzoo.data.prepare.pipeline import prepare
+from htzoo.data.prepare.source_checksums import Checksums
+from tests.data.helpers import Frames, encode
+from tests.data.video.test_read import _sound_only
 
 COUNT = 16
 # Name of a whole file: codec, container, options of the encoder.

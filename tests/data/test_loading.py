@@ -14,11 +14,10 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from htzoo.data import HMDB51, UCF11, VideoDataModule, VideoError, YouTubeCelebrities, read_frames, uniform_indices
-from htzoo.data.clips import ClipDataset, collate_clips
+from htzoo.data.clips.dataset import ClipDataset, collate_clips
 from htzoo.tasks import VideoClassification
-
-from .helpers import as_process, encode, numbered
-from .published import hmdb51_paths, prepared, ucf11_paths, ytc_paths
+from tests.data.helpers import as_process, encode, numbered
+from tests.data.published import hmdb51_paths, prepared, ucf11_paths, ytc_paths
 
 LENGTHS = (3, 5, 9, 26)
 QUIET: dict[str, Any] = {
@@ -244,7 +243,7 @@ class Watched(Dataset[torch.Tensor]):
 
 
 def test_workers_leave_once_all_is_cached(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("htzoo.data.loader.available_cores", lambda: 2)
+    monkeypatch.setattr("htzoo.data.clips.loader.available_cores", lambda: 2)
     module = ready(root, frames=3, cache=True, num_workers=None)
     loader = module.train_dataloader()
     used, seen = [], []

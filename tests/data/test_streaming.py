@@ -24,9 +24,8 @@ from htzoo.data import (
     uniform_indices,
     write_video,
 )
-from htzoo.data.clips import ClipReader
-
-from .helpers import FewDigits, as_process, batches, digits, numbered, numbers_in
+from htzoo.data.clips.dataset import ClipReader
+from tests.data.helpers import FewDigits, as_process, batches, digits, numbered, numbers_in
 
 
 @given(available=st.integers(1, 400), frames=st.integers(1, 60))

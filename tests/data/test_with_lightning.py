@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from .helpers import FewDigits
+from tests.data.helpers import FewDigits
 
 
 class Recorder(LightningModule):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from htzoo.formats import FORMATS, Format, HierarchicalTucker, TensorRing, TensorTrain, compiled, suggest
+from htzoo.formats.apply import backward_to_input, multiply, product
 from htzoo.formats.chain import Chain, chain_of
-from htzoo.formats.merge import to_dense
-from htzoo.formats.multiply import backward_to_input, multiply, product
+from htzoo.formats.contract import to_dense
 from htzoo.formats.network import Network
 from htzoo.formats.plan import NATIVE, Machine
 from htzoo.native.build import library

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from htzoo.formats import Dense, Format, HierarchicalTucker, TensorTrain
+from htzoo.formats.contract import to_dense
 from htzoo.formats.decompose import choose_ranks, from_dense
 from htzoo.formats.decompose.least_squares import least_squares
 from htzoo.formats.decompose.tree_svd import steps_to_root, tails
-from htzoo.formats.merge import to_dense
 from htzoo.formats.network import Core, Network
 
 TT = TensorTrain((2, 3, 4), (3, 2, 2), (3, 4))

@@ -23,9 +23,9 @@ from htzoo.formats import (
     Tucker,
     format_from_dict,
 )
+from htzoo.formats.apply import multiply
+from htzoo.formats.contract import frobenius_norm, to_dense
 from htzoo.formats.initialize import initialize
-from htzoo.formats.merge import frobenius_norm, to_dense
-from htzoo.formats.multiply import multiply
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, Machine, plan
 

@@ -7,8 +7,8 @@ import huggingface_hub.constants
 import pytest
 import torch
 
-from htzoo.data.sampling import FrameSampler
-from htzoo.hub.saving import save_pretrained
+from htzoo.data.clips.frame_sampler import FrameSampler
+from htzoo.hub.save import save_pretrained
 from htzoo.models import VideoClassifier
 from tests.hub.server import Hub
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import htzoo
 from htzoo.hub.errors import ModelError
-from htzoo.hub.saving import save_pretrained
+from htzoo.hub.save import save_pretrained
 from tests.hub.conftest import SAMPLING, small_model
 
 Change = Callable[[dict[str, Any]], None]

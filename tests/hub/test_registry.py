@@ -7,8 +7,8 @@ import torch
 
 import htzoo
 from htzoo.configs import config_names
-from htzoo.hub.design import load_design
-from htzoo.hub.published import PUBLISHED
+from htzoo.hub.model_info import load_design
+from htzoo.models.published_results import PUBLISHED
 
 COUNTS = {
     "ucf11_tt": 3_360, "ucf11_tt_gru": 3_232, "ucf11_bt_r1": 722, "ucf11_bt_r2": 1_472, "ucf11_bt": 3_392,

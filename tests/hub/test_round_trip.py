@@ -14,11 +14,11 @@ import torch
 
 import htzoo
 from htzoo.data import MovingDigits, count_frames, read_frames, uniform_indices
-from htzoo.data.sampling import FrameSampler
+from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.formats import FORMATS, format_from_dict
 from htzoo.hub.config import LAYERS, MODELS, ModelConfig, Result, read_config
-from htzoo.hub.describe import describe
-from htzoo.hub.saving import save_pretrained
+from htzoo.hub.module_config import describe
+from htzoo.hub.save import save_pretrained
 from htzoo.models import VideoClassifier
 from htzoo.nn import GRU, LSTM, RNN
 from tests.cli.command import ROOT
@@ -218,8 +218,8 @@ def test_classify_several_views(few_root: Path, tmp_path: Path) -> None:
 
 
 def test_names(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import htzoo.hub.packaged_weights as shipped
     import htzoo.hub.pretrained as pretrained
-    import htzoo.hub.shipped as shipped
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shipped, "checkpoint_folder", lambda: tmp_path / "shipped")

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.models import VideoClassifier, count_parameters
-from htzoo.models.pixels import scale_pixels
+from htzoo.models.pixel_scaling import scale_pixels
 
 SMALL = {"name": "HierarchicalTucker", "in_modes": [6, 4, 6], "out_modes": [2, 2, 2], "leaf_rank": 2, "inner_rank": 2}
 CLASSES = ["up", "down", "still"]

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_sequence
 from htzoo.formats import Dense, Format, TensorTrain
 from htzoo.native.build import library
 from htzoo.nn import GRU, LSTM, RNN, compiled
-from htzoo.nn.recurrent import Recurrent
+from htzoo.nn.recurrent_layer import Recurrent
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler, or a processor that is not compiled for")
 

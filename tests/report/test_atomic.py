@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from htzoo.files import replacing
 from htzoo.report.confusion import plot_confusion
-from htzoo.report.figures import new_figure, save_figure, shared_look
-
-from .pictures import pixels
+from htzoo.report.style import new_figure, save_figure, shared_look
+from tests.report.pictures import pixels
 
 
 def break_saving(monkeypatch):
@@ -73,11 +72,11 @@ def test_settings_come_back():
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("htzoo.report.summary", "htzoo.report.figures"),
-        ("htzoo.report.metrics", "htzoo.report.figures"),
+        ("htzoo.report.summary", "htzoo.report.style"),
+        ("htzoo.report.metrics_csv", "htzoo.report.style"),
         ("htzoo.report.curves", "matplotlib.pyplot"),
         ("htzoo.report.confusion", "matplotlib.pyplot"),
-        ("htzoo.report.video", "matplotlib.pyplot"),
+        ("htzoo.report.contact_sheet", "matplotlib.pyplot"),
     ],
 )
 def test_light_imports(module, absent):

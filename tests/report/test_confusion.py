@@ -6,9 +6,8 @@ from matplotlib.figure import Figure
 
 from htzoo.report import confusion
 from htzoo.report.confusion import plot_confusion, read_predictions
-from htzoo.report.figures import PALE
-
-from .pictures import pixels, share_of
+from htzoo.report.style import PALE
+from tests.report.pictures import pixels, share_of
 
 MOTIONS = ["right", "left", "down", "up", "clockwise", "anticlockwise", "grow", "shrink", "shake_x", "shake_y", "still"]
 

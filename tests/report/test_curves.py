@@ -3,9 +3,8 @@ from matplotlib.figure import Figure
 
 from htzoo.report import curves
 from htzoo.report.curves import plot_curves
-from htzoo.report.figures import BLUE, GREEN, ORANGE
-
-from .pictures import pixels, share_of
+from htzoo.report.style import BLUE, GREEN, ORANGE
+from tests.report.pictures import pixels, share_of
 
 COLUMNS = "epoch,step,lr-AdamW,train/loss,train/accuracy,val/loss,val/accuracy,val/accuracy_top3,test/accuracy,odd"
 

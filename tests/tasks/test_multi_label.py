@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
-from htzoo.report.run import RunReport
+from htzoo.report.run_folder import RunReport
 from htzoo.tasks import MultiLabelClassification
 from tests.data.helpers import FewDigits
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from htzoo.formats.contract import to_dense
 from htzoo.formats.decompose.least_squares import least_squares
 from htzoo.formats.decompose.tree_svd import steps_to_root, tree_svd
 from htzoo.formats.format import Format
 from htzoo.formats.initialize import initialize
-from htzoo.formats.merge import to_dense
 from htzoo.formats.network import Network
 
 _MAX_SWEEPS = 500

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from htzoo.formats.merge import Edges, merge, to_dense
+from htzoo.formats.contract import Edges, merge, to_dense
 from htzoo.formats.network import Network
 
 _RIDGE = 1e-12  # of the largest eigenvalue of the normal equations

@@ -1,0 +1,1 @@
+"""Moving digits, a data set that is generated and needs no download."""

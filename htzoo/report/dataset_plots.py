@@ -1,0 +1,97 @@
+"""Draw what a data set holds: a contact sheet, and how its clips spread over classes and lengths."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from htzoo.data.clips.clip import Clip
+from htzoo.data.clips.frame_sampler import uniform_indices
+from htzoo.data.datamodule import VideoDataModule
+from htzoo.data.statistics import Statistics
+from htzoo.data.video.read import Frames
+from htzoo.report.contact_sheet import plot_clips
+from htzoo.report.style import BLUE, GREEN, GREY, ORANGE, new_figure, save_figure, shared_look
+
+_COLOURS = {"train": BLUE, "val": GREEN, "test": ORANGE, "unused": GREY}
+_SHEET_FRAMES = 8
+_SHEET_HEIGHT = 96  # pixels
+_FEW_CLASSES = 12  # up to here, two clips a class
+
+
+def plot_contact_sheet(data: VideoDataModule, output: Path) -> None:
+    """Draw eight frames, evenly spaced, of one or two clips of each class.
+
+    Args:
+        data: A module that is set up.
+        output: The PNG to write; an older file is replaced.
+
+    Raises:
+        VideoError: A clip cannot be read.
+        OSError: The picture cannot be written.
+    """
+    plot_clips(list(_examples(data)), output, f"{data.title}: {len(data.clips):,} clips")
+
+
+def _examples(data: VideoDataModule) -> Iterator[tuple[str, Frames]]:
+    """Clips of different groups where there are."""
+    showing: dict[str, list[int]] = {name: [] for name in data.classes}
+    for index in range(len(data.clips)):
+        for name in data.classes_of(index):
+            showing[name].append(index)
+    for found in showing.values():
+        chosen = found[:1]
+        if len(data.classes) <= _FEW_CLASSES:
+            others = [index for index in found if data.clips[index].group != data.clips[found[0]].group]
+            chosen += others[-1:] or found[1:2]
+        for index in chosen:
+            yield data.label_of(index), _small_frames(data.clips[index])
+
+
+def _small_frames(clip: Clip) -> Frames:
+    height, width = clip.read([0]).shape[1:3]
+    shown = min(height, _SHEET_HEIGHT)
+    return clip.read(uniform_indices(clip.frames, _SHEET_FRAMES), (shown, max(1, width * shown // height)))
+
+
+def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
+    """Draw clips by class and part, and how many frames the clips have.
+
+    Args:
+        statistics: What to draw.
+        title: Name of the data set.
+        output: The PNG to write; an older file is replaced.
+
+    Raises:
+        OSError: The picture cannot be written.
+    """
+    names = list(statistics.counts)
+    with shared_look():
+        figure = new_figure(11.0, max(3.6, 1.2 + 0.2 * len(names)))
+        figure.suptitle(f"{title}: {len(statistics.lengths):,} clips, split {statistics.rule}")
+        classes, lengths = figure.subplots(1, 2, width_ratios=(3, 2))
+        start = np.zeros(len(names))
+        for part, colour in _COLOURS.items():
+            clips = np.array([statistics.counts[name][part] for name in names])
+            if clips.any():
+                groups = statistics.groups[part]
+                label = f"{part} ({statistics.clips[part]:,} clips, {groups:,} group{'s' if groups > 1 else ''})"
+                classes.barh(names, clips, left=start, color=colour, label=label, height=0.8)
+                start += clips
+        classes.invert_yaxis()
+        classes.set_xlabel("clips")
+        classes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        classes.grid(axis="y", visible=False)
+        classes.margins(y=0.5 / max(len(names), 1))
+        classes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.08 - 0.6 / figure.get_figheight()), ncols=2)
+        shortest, longest = min(statistics.lengths), max(statistics.lengths)
+        width = -(-(longest - shortest + 1) // 40)  # whole numbers, or bars would hold now one length and now two
+        lengths.hist(statistics.lengths, bins=np.arange(shortest, longest + width + 1, width) - 0.5, color=BLUE)
+        lengths.xaxis.set_major_locator(MaxNLocator(integer=True))
+        lengths.set_xlabel("frames of a clip")
+        lengths.set_ylabel("clips")
+        median = float(np.median(statistics.lengths))
+        lengths.axvline(median, color=ORANGE, label=f"median {median:g}")
+        lengths.legend()
+        save_figure(figure, output)

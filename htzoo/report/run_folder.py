@@ -1,0 +1,229 @@
+"""What a run tells while it goes, and the folder that it leaves."""
+
+from __future__ import annotations
+
+import csv
+import platform
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.trainer.states import TrainerFn
+
+from htzoo.cores import available_cores
+from htzoo.data import VideoDataModule
+from htzoo.files import replacing
+from htzoo.models import count_parameters
+from htzoo.report.confusion import plot_confusion
+from htzoo.report.curves import plot_curves
+from htzoo.report.metrics_csv import best_epoch, read_metrics
+from htzoo.report.summary import RunSummary, outcome, write_summary
+from htzoo.tasks import VideoClassification
+
+
+class RunReport(pl.Callback):
+    """Prints a line an epoch, and fills the run's folder: curves, confusion matrix, summary, predictions.
+
+    Args:
+        name: name of the model.
+        command: the command line that repeats the run.
+        seed: its seed.
+    """
+
+    def __init__(self, name: str, command: str, seed: int | None) -> None:
+        self.name = name
+        self.command = command
+        self.seed = seed
+        self.train_seconds = 0.0
+        self.epochs = 0
+        self.speeds: dict[str, float] = {}
+        self.rows: list[list[float]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock, and say what is trained."""
+        self.started = perf_counter()
+        ours, dense = _counts(pl_module)
+        shown = "joint" if ours["joint"] else "input_to_hidden", "total"
+        text = ", ".join(f"{ours[key]:,} {key.replace('_', '-')} parameters (dense {dense[key]:,})" for key in shown)
+        _say(trainer, f"{self.name}: {text}")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print a line."""
+        self.epochs = trainer.current_epoch + 1
+        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        assert isinstance(pl_module, VideoClassification)
+        metric, words = pl_module.metric, pl_module.metric.replace("_", " ")
+        parts = [f"epoch {self.epochs:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}"]
+        for split in ("train", "val"):
+            if f"{split}/loss" in values:
+                parts.append(f"{split} loss {values[f'{split}/loss']:.3f} {words} {values[f'{split}/{metric}']:.3f}")
+        self.speeds = {key: values[f"speed/{key}"] for key in ("loader", "step") if f"speed/{key}" in values}
+        parts += [f"{key} {speed:,.0f} frames/s" for key, speed in self.speeds.items()]
+        _say(trainer, "  ".join(parts))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self.train_seconds = perf_counter() - self.started
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say what was reached, and fill the folder where there is one."""
+        assert isinstance(pl_module, VideoClassification)
+        folder = _folder(trainer)
+        if not trainer.is_global_zero:
+            return
+        summary = self._summary(trainer, pl_module)
+        if folder is not None:
+            for logger in trainer.loggers:
+                logger.save()
+            summary = _fill(folder, summary, pl_module)
+        best = "" if summary.best_epoch is None else f", best epoch {summary.best_epoch} of {self.epochs}"
+        trained = f"{best}, {self.train_seconds:.0f} s of training" if self.epochs else ""
+        _say(trainer, f"{self.name}: {outcome(summary)}{trained}")
+        if folder is not None:
+            _say(trainer, f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+
+    def _summary(self, trainer: pl.Trainer, task: VideoClassification) -> RunSummary:
+        """What is known of the run but for what its folder says."""
+        ours, dense = _counts(task)
+        data: VideoDataModule = getattr(trainer, "datamodule")  # noqa: B009 (set by Lightning, unknown to mypy)
+        known = RunSummary(
+            name=self.name,
+            command=self.command,
+            epochs=self.epochs,
+            train_seconds=self.train_seconds,
+            parameters=ours,
+            dense_parameters=dense,
+            seed=self.seed,
+            splits=_splits(data),
+            loader_fps=self.speeds.get("loader"),
+            step_fps=self.speeds.get("step"),
+            versions=_versions(),
+            machine=_machine(trainer),
+            pictures=(),
+            checkpoint=Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
+        )
+        if task.confusion is None:
+            score = float(trainer.callback_metrics[f"test/{task.metric}"])
+            return replace(known, mean_average_precision=score, test_clips=data.parts.count("test"))
+        matrix = task.confusion
+        right, clips = matrix.diagonal().tolist(), matrix.sum(1).tolist()
+        per_class = dict(zip(task.model.classes, zip(right, clips, strict=True), strict=True))
+        return replace(known, test_accuracy=sum(right) / sum(clips), test_clips=sum(clips), per_class=per_class)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say what was reached, where validation is all that was asked for."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            assert isinstance(pl_module, VideoClassification)
+            score, loss = (float(trainer.callback_metrics[f"val/{key}"]) for key in (pl_module.metric, "loss"))
+            _say(trainer, f"{self.name}: validation {pl_module.metric.replace('_', ' ')} {score:.3f}, loss {loss:.3f}")
+
+    def on_predict_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect the probabilities of a batch."""
+        columns = torch.cat([outputs["index"][:, None].cpu().double(), outputs["probability"].cpu().double()], 1)
+        self.rows += columns.tolist()
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write ``predictions.csv``, one part a process where there are several."""
+        assert isinstance(pl_module, VideoClassification)
+        folder = _folder(trainer)
+        if folder is None:
+            return
+        part = f"_{trainer.global_rank}" if trainer.world_size > 1 else ""
+        output = folder / f"predictions{part}.csv"
+        data: VideoDataModule = getattr(trainer, "datamodule")  # noqa: B009 (set by Lightning, unknown to mypy)
+        classes = pl_module.model.classes
+        with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "label", "predicted", *classes])
+            for index, *probabilities in self.rows:
+                several = " ".join(name for name, p in zip(classes, probabilities, strict=True) if p > 0.5)
+                predicted = classes[int(np.argmax(probabilities))] if pl_module.has_confusion else several
+                clip, label = data.clips[int(index)], data.label_of(int(index))
+                writer.writerow([clip.path, label, predicted, *(f"{p:.6f}" for p in probabilities)])
+        _say(trainer, f"{output}: class probabilities of {len(self.rows)} clips")
+
+
+def _folder(trainer: pl.Trainer) -> Path | None:
+    """The folder of the run; None where nothing is to be kept. A broadcast: to be called on every process."""
+    log_dir = trainer.log_dir
+    return Path(log_dir) if log_dir is not None and isinstance(trainer.logger, CSVLogger) else None
+
+
+def _counts(pl_module: pl.LightningModule) -> tuple[dict[str, int], dict[str, int]]:
+    assert isinstance(pl_module, VideoClassification)
+    return count_parameters(pl_module.model), count_parameters(pl_module.model, dense=True)
+
+
+def _splits(data: VideoDataModule) -> dict[str, str]:
+    """In words, what the clips were split into."""
+    words = {}
+    for part in ("train", "val", "test"):
+        clips = [clip for clip, of_clip in zip(data.clips, data.parts, strict=True) if of_clip == part]
+        groups = sorted({clip.group for clip in clips} - {""})
+        named = f", {len(groups)} group{'s' if len(groups) > 1 else ''}" if groups else ""
+        if groups and all(map(str.isdigit, groups)) and int(groups[-1]) - int(groups[0]) == len(groups) - 1:
+            named = f", groups {int(groups[0])} to {int(groups[-1])}"
+        if clips:
+            words[part] = f"{len(clips):,} clips{named} (split {data.rule})"
+    return words
+
+
+def _fill(folder: Path, summary: RunSummary, task: VideoClassification) -> RunSummary:
+    """Draw the pictures and write the summary, with what the folder says of the epochs."""
+    pictures = []
+    metrics = folder / "metrics.csv"
+    if summary.epochs and metrics.is_file():
+        plot_curves(metrics, folder / "curves.png", summary.name)
+        pictures.append("curves.png")
+        epoch, values = best_epoch(read_metrics(metrics))
+        summary = replace(summary, best_epoch=epoch, val_accuracy=values.get("val/accuracy"))
+    if task.confusion is not None:
+        plot_confusion(task.confusion.cpu().numpy(), task.model.classes, folder / "confusion.png", summary.name)
+        pictures.append("confusion.png")
+    summary = replace(summary, pictures=tuple(pictures))
+    write_summary(summary, folder / "summary.md")
+    return summary
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what a result depends on; decord is not installed everywhere."""
+    found = {}
+    for name in ("htzoo", "torch", "lightning", "decord", "av"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _machine(trainer: pl.Trainer) -> str:
+    if trainer.strategy.root_device.type == "cuda":
+        return f"{trainer.world_size} x {torch.cuda.get_device_name()}"
+    processes = f"{trainer.world_size} processes, " if trainer.world_size > 1 else ""
+    cores = available_cores()
+    return f"{processes}{cores} CPU {'core' if cores == 1 else 'cores'}, {platform.machine()}, {platform.system()}"
+
+
+def _say(trainer: pl.Trainer, text: str) -> None:
+    """Print above the progress bar, from one process only."""
+    if not trainer.is_global_zero:
+        return
+    bar = trainer.progress_bar_callback
+    if isinstance(bar, TQDMProgressBar) and bar.is_enabled:
+        bar.print(text)
+    else:
+        print(text, flush=True)

@@ -1,0 +1,27 @@
+"""A data set that is told what to do; imports little, since processes that are killed import it too."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from htzoo.data.source import ClipLabel, Source
+
+
+class ScriptedDataset:
+    """A data set like UCF11: a folder a class, and a folder a group in it."""
+
+    dataset_name = "deeds"
+    title = "Deeds"
+    homepage = "https://example.org/deeds"
+    classes: tuple[str, ...] = ("run", "sit")
+    clip_count: int | None = None
+    sources: tuple[Source, ...] = ()
+    split_files: tuple[str, ...] = ()
+
+    def label_clip(self, path: PurePosixPath) -> ClipLabel | None:
+        if path.suffix not in (".mpg", ".avi") or len(path.parts) < 2:
+            return None
+        return ClipLabel(path.parts[-2], path.stem.split("_")[1])
+
+    def convert(self, folder: Path) -> Iterator[Any] | None:
+        return None
