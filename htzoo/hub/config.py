@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from htzoo.data.clips.frame_sampler import FrameSampler, Sampling
-from htzoo.hub.errors import ModelError, first_line
+from htzoo.hub.errors import ModelError
 from htzoo.hub.value_checks import (
     Check,
     WrongError,
@@ -26,6 +26,7 @@ from htzoo.hub.value_checks import (
     tensor_format,
     text,
 )
+from htzoo.messages import first_line
 
 VERSION = 1
 CONFIG_NAME = "config.json"
