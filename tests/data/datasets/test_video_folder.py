@@ -61,7 +61,7 @@ def test_frames_are_counted_once(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     for clip in first:
         os.utime(clip.path)
     assert ready(folder, folds=3).clips == first
-    monkeypatch.setattr("htzoo.data.prepare.source_checksums.file_digest", None)
+    monkeypatch.setattr("htzoo.data.video.checksum.file_digest", None)
     assert ready(folder, folds=3).clips == first  # of which the new time is known
 
 
