@@ -118,7 +118,7 @@ class PublishedClassifier(VideoClassifier):
         _check_top(top)
         frames = self.sampling.pictures(frames)
         views = [self.sampling.choose(len(frames), view) for view in range(self.sampling.views)]
-        video = torch.from_numpy(np.stack([frames[view] for view in views])).permute(0, 1, 4, 2, 3)
+        video = torch.from_numpy(np.stack([frames[view] for view in views]))
         logits = self(video.to(self.classifier.weight.device)).float().mean(0)  # over the views, as in a test
         probabilities = logits.sigmoid() if self.config.multilabel else logits.softmax(-1)
         found = probabilities.topk(min(top, len(self.classes)))
