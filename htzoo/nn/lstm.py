@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from htzoo.nn.recurrence import Cell, Partial, State
 from htzoo.nn.recurrent_layer import Recurrent
-from htzoo.nn.scan import Cell, Partial, State
 
 aten = torch.ops.aten
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from htzoo.formats import Dense, Format
-from htzoo.nn.scan import Cell, State, recur
+from htzoo.nn.recurrence import Cell, State, recur
 from htzoo.nn.sequence import Rows, pack, unpack
 from htzoo.nn.uncompiled import uncompiled
 from htzoo.nn.weight import Weight, check_dtype

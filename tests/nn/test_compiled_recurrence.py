@@ -33,6 +33,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+def check_close(found: Tensor, expected: Tensor) -> None:
+    """Rounding errors of a sum grow with its terms, however small the sum is: compare with the largest entry."""
+    assert (found.double() - expected).abs().max() <= 5e-6 * max(1, expected.abs().max())
+
+
 def run(layer: torch.nn.Module, sequences: Sequence[Tensor], state: Sequence[Tensor], seed: int) -> list[Tensor]:
     """Outputs, last state, and gradients of inputs and initial state."""
     dtype = next(layer.parameters()).dtype
@@ -71,14 +76,14 @@ def test_any_recurrence(
         assert compiled.takes(name, layer.weight_hh_l0.prepare(3).chain, torch.empty(1))
         found = run(layer, sequences, state, seed)
     for ours, others in zip(found, run(twin, sequences, state, seed), strict=True):
-        torch.testing.assert_close(ours.double(), others, rtol=1e-5, atol=1e-5)
+        check_close(ours, others)
     for key, parameter in layer.named_parameters():
         if key.startswith("weight_hh"):
             expected = twin.get_parameter(key.partition(".")[0]).grad
-            torch.testing.assert_close(parameter.grad.double(), expected, rtol=1e-5, atol=1e-5)
+            check_close(parameter.grad, expected)
         elif key.startswith("bias_l"):
             expected = twin.get_parameter(f"bias_ih_{key.removeprefix('bias_')}").grad
-            torch.testing.assert_close(parameter.grad.double(), expected, rtol=1e-5, atol=1e-5)
+            check_close(parameter.grad, expected)
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
@@ -155,6 +160,7 @@ def test_joint_weights(joint: Format, calls: list[str]) -> None:
     layer = LSTM(8, 8, joint_format=joint)
     x = torch.randn(4, 2, 8)
     torch.testing.assert_close(layer(x)[0], layer.to_dense()(x)[0])
+    assert calls == (["htzoo_recur"] if isinstance(joint, Dense) else [])
 
 
 def test_gradients_of_gradients(calls: list[str]) -> None:
