@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,12 +88,10 @@ def compile_library(target: Path = LIBRARY, machine: str | None = None) -> None:
             for source in _sources():
                 made = folder / f"{source.stem}-{name}.o"
                 commands.append([*compiler, *_FLAGS, *flags, *defined, "-c", str(source), "-o", str(made)])
-        running = [_start(command) for command in commands]
-        for process in running:
-            _finish(process)
+        _run(commands)
         fresh = folder / target.name
         objects = [command[-1] for command in commands]
-        _finish(_start([*compiler, "-shared", "-pthread", "-o", str(fresh), *objects]))
+        _run([[*compiler, "-shared", "-pthread", "-o", str(fresh), *objects]])
         fresh.replace(target)
 
 
@@ -109,22 +108,28 @@ def _layout_header() -> str:
     return header
 
 
-def _start(command: list[str]) -> subprocess.Popen[str]:
+def _run(commands: list[list[str]]) -> None:
+    """Run all at the same time; raise the first failure when none runs any more."""
+    with ThreadPoolExecutor() as pool:
+        failures = list(pool.map(_failure, commands))
+    for failure in failures:
+        if failure is not None:
+            raise CompileError(failure)
+
+
+def _failure(command: list[str]) -> str | None:
+    """Why a command failed, or None."""
+    compiler = f"the C compiler {command[0]!r}"
     try:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_TIMEOUT
+        )
     except OSError as error:
-        raise CompileError(f"the C compiler {command[0]!r} does not start: {error}") from error
-
-
-def _finish(process: subprocess.Popen[str]) -> None:
-    try:
-        printed, _ = process.communicate(timeout=_TIMEOUT)
-    except subprocess.TimeoutExpired as error:
-        process.kill()
-        raise CompileError(f"the C compiler takes over {_TIMEOUT} seconds") from error
-    if process.returncode:
-        lines = printed.strip().splitlines() or ["without a message"]
-        raise CompileError(f"the C compiler fails ({process.returncode}): {lines[0]}")
+        return f"{compiler} does not start: {error}"
+    except subprocess.TimeoutExpired:
+        return f"{compiler} takes over {_TIMEOUT} seconds"
+    lines = done.stdout.strip().splitlines() or ["without a message"]
+    return f"{compiler} fails ({done.returncode}): {lines[0]}" if done.returncode else None
 
 
 if __name__ == "__main__":
