@@ -15,7 +15,7 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text from a file or a file name without what would control the terminal: ``\\x1b[31m`` and the like, spelt out."""
+    """A text from a file or a file name with everything that would control the terminal spelt out."""
     return "".join(
         letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode("ascii")
         for letter in text

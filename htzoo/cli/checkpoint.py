@@ -63,19 +63,20 @@ def load_published(name: str, task: VideoClassification, data: LightningDataModu
     Raises:
         ValueError: there is no such model, or it is another one.
     """
-    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
 
-    model = open_classifier(name)
+    model = open_model(name, ZooClassifier)
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
     _compare(name, model.config.arguments, state, task)
     task.load_state_dict(state)
     result = model.config.result
     if result is None or not isinstance(data, VideoDataModule) or result.dataset != data.dataset_name:
         return
-    if f"(split {data.rule})" not in result.split:
+    if f"(split {data.split_rule})" not in result.split:
         print(
-            f"htzoo: note: {name} was trained for {result.split}, and is measured on split {data.rule}, some of whose "
-            "clips it may have been trained on",
+            f"htzoo: note: {name} was trained for {result.split}, and is measured on split {data.split_rule}, some of "
+            "whose clips it may have been trained on",
             file=sys.stderr,
         )
 

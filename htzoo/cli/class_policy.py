@@ -14,7 +14,7 @@ ALLOWED = ("htzoo", "lightning.pytorch", "torch.optim")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
-def allow_only_known_classes(words: Sequence[str]) -> list[str]:
+def allow_only_known_classes(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Let configurations name classes of htzoo, Lightning and torch.optim, and nothing else.
 
     Every import path in a configuration is checked before its module is imported, and again under the name with which
@@ -25,12 +25,12 @@ def allow_only_known_classes(words: Sequence[str]) -> list[str]:
         words: the command line.
 
     Returns:
-        The command line without ``--allow``.
+        The command line without ``--allow``, and what is allowed beyond :data:`ALLOWED`.
 
     Raises:
         ValueError: a prefix is no name of a module or class.
     """
-    rest, allowed, waiting = [], list(ALLOWED), list(words)
+    rest, allowed, waiting = [], list[str](), list(words)
     while waiting:
         word = waiting.pop(0)
         if word == "--allow" or word.startswith("--allow="):
@@ -43,18 +43,18 @@ def allow_only_known_classes(words: Sequence[str]) -> list[str]:
             allowed.append(prefix)
         else:
             rest.append(word)
-    for before, word in zip([""] + rest, rest, strict=False):
+    for before, word in zip(["", *rest], rest, strict=False):
         value = word.partition("=")[2] if word.startswith("--") else word if before.startswith("--") else ""
         if _DOTTED.fullmatch(value) and not (before in ("--config", "-c") or word.startswith("--config=")):
             allowed.append(value)
     set_parsing_settings(
         import_path_denylist=["*"],
-        import_path_allowlist=allowed,
+        import_path_allowlist=[*ALLOWED, *allowed],
         instantiate_subclass_spec_in_any=False,
         config_read_mode_urls_enabled=False,
         config_read_mode_fsspec_enabled=False,
     )
-    return rest
+    return rest, allowed
 
 
 def denied_sentence(message: str) -> str | None:

@@ -11,7 +11,7 @@ from htzoo.cli.arguments import Parser, add_hub_options, hub_options
 DESCRIPTION = """\
 Write a trained model as one file that needs no htzoo: ONNX (.onnx), or a program of torch.export (.pt2).
 
-The input is "video", uint8 (batch, time, 3, height, width), of any batch and time; the output is "logits". The file is
+The input is "video", uint8 (batch, time, height, width, 3), of any batch and time; the output is "logits". The file is
 run once and compared with the model before it takes its name. ONNX needs: pip install 'htzoo[export]'
 
 examples:
@@ -34,10 +34,11 @@ def run(words: Sequence[str]) -> None:
     if given.output.suffix not in (".onnx", ".pt2"):
         parser.error(f"--output is {given.output}: give a file that ends in .onnx or .pt2")
 
-    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
     from htzoo.models.export import export
 
-    model = open_classifier(given.model, **hub_options(given))
+    model = open_model(given.model, ZooClassifier, hub=hub_options(given))
     metadata = {
         "classes": json.dumps(model.classes, ensure_ascii=False),
         "frame_size": json.dumps(model.frame_size),

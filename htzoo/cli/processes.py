@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _FOLDER = "HTZOO_FAILURES"  # where the processes that this one starts say why they ended
@@ -57,11 +57,11 @@ def tell(error: Exception, sentence: str) -> str | None:
     return None if secondary else f"process {number}: {sentence}"
 
 
-def watch_children(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def watch_children(started: Callable[[], Sequence[subprocess.Popen[bytes]]]) -> None:
     """End this process and all others when one that it started ends with an error, and say which.
 
     Args:
-        processes: those with the numbers 1, 2, ...; they may be started later.
+        started: the processes with the numbers 1, 2, ...; none as long as they are not started.
     """
     if os.environ.get("LOCAL_RANK") or _FOLDER in os.environ:
         return
@@ -71,6 +71,7 @@ def watch_children(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     def watch() -> None:
         while True:
             time.sleep(_POLL)
+            processes = started()
             codes = [process.poll() for process in processes]
             if codes and all(code == 0 for code in codes):
                 return

@@ -20,14 +20,14 @@ for advice in (
     "does not have many workers",
     "callbacks used to create the checkpoint",
     "dirpath has changed",
-    "Total length of `DataLoader` across ranks is zero",  # no validation clips, and fast_dev_run
+    "Total length of `ClipLoader` across ranks is zero",  # no validation clips, and fast_dev_run
 ):
     warnings.filterwarnings("ignore", message=f"(?s).*{advice}")
 
 import lightning.pytorch as pl  # noqa: E402
 import yaml  # noqa: E402
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa: E402
-from lightning.fabric.plugins.environments import SLURMEnvironment  # noqa: E402
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
 from lightning.pytorch.plugins.io import CheckpointIO  # noqa: E402
 
@@ -43,7 +43,7 @@ from htzoo.cli.run_name import run_name  # noqa: E402
 from htzoo.cli.save_config import SaveConfig  # noqa: E402
 from htzoo.configs import find_config, load_config  # noqa: E402
 from htzoo.data import VideoDataModule  # noqa: E402
-from htzoo.data.datasets.registry import DATASETS, find_dataset  # noqa: E402
+from htzoo.data.datasets.registry import dataset_names, find_dataset  # noqa: E402
 from htzoo.names import printable  # noqa: E402
 from htzoo.report.metrics_logger import MetricsLogger  # noqa: E402
 from htzoo.report.run_folder import RunReport  # noqa: E402
@@ -58,7 +58,7 @@ from htzoo.tasks import (  # noqa: E402
 )
 
 # The parser knows a class by its bare name once it is imported: this is never read.
-NAMED_CLASSES = (*map(find_dataset, DATASETS), VideoClassification, MultiLabelClassification)
+NAMED_CLASSES = (*map(find_dataset, dataset_names()), VideoClassification, MultiLabelClassification)
 
 FROM_DATA = ("classes", "frame_size")  # arguments of the model that are attributes of the data
 
@@ -101,6 +101,7 @@ class TrainingCLI(LightningCLI):
     def __init__(self, words: Sequence[str], signals: StopSignals | None = None) -> None:
         self.command = printable(shlex.join(["htzoo", *words])).replace("\n", " ")
         self.signals = signals or StopSignals()
+        words, self.allowed = allow_only_known_classes(words)
         self.ckpt_path: str | None = None
         super().__init__(
             parser_class=OneLineParser,
@@ -122,7 +123,7 @@ class TrainingCLI(LightningCLI):
         )
         parser.add_argument(
             "--name",
-            type=str | None,  # type: ignore[arg-type]
+            type=str | None,
             help="Name of the run and of its folder; by default that of the configuration, or, with other data, "
             "DATA_FORMAT.",
         )
@@ -224,7 +225,8 @@ class TrainingCLI(LightningCLI):
             given = str(interrupted)
         if given is None:
             return None
-        if not fits and is_published(given):
+        own = given in ("last", "best") or run_folder(Path(given)) is not None
+        if not fits and not own and is_published(given):
             load_published(given, self.model, self.datamodule)
             return None
         path = find_checkpoint(given, runs, "last" if fits else "best")
@@ -240,7 +242,7 @@ class TrainingCLI(LightningCLI):
     def fit(self, **kwargs: Any) -> None:
         """Train, then test the epoch of the lowest validation loss, or the last one where nothing is validated."""
         launcher = self.trainer.strategy.launcher
-        processes.watch_children(getattr(launcher, "procs", []))
+        processes.watch_children(lambda: getattr(launcher, "procs", []))
         kwargs["ckpt_path"] = self.ckpt_path
         try:
             self.trainer.fit(**kwargs)
@@ -258,7 +260,8 @@ class TrainingCLI(LightningCLI):
         last = None if self.checkpoints is None else self.checkpoints.last
         if last is None:
             return "nothing was saved yet"
-        return f"go on with {shlex.join(['htzoo', 'fit', '--resume', os.path.relpath(last.parent.parent)])}"
+        words = ["htzoo", "fit", "--resume", os.path.relpath(last.parent.parent)]
+        return "go on with " + shlex.join([*words, *(f"--allow={name}" for name in self.allowed)])
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Say how to go on after a run was stopped, and put a job of SLURM back into the queue."""
@@ -315,7 +318,6 @@ def run(words: Sequence[str]) -> TrainingCLI:
     reuse_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    words = allow_only_known_classes(words)
     signals = StopSignals()
     signals.install()
     processes.watch_parent()

@@ -16,6 +16,7 @@ from htzoo.formats import Format, format_from_dict
 from htzoo.models.backbone import Backbone
 from htzoo.models.pixel_scaling import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
+from htzoo.nn.layer_arguments import layer_formats
 
 Pooling = Literal["last", "mean"]
 CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
@@ -75,11 +76,15 @@ class VideoClassifier(nn.Module):
         dropout: float = 0.0,
         pooling: Pooling = "last",
     ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__()
+        self._given = given
         if cell not in CELLS:
             raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
         if pooling not in get_args(Pooling):
             raise ValueError(f"pooling is {pooling!r}: give one of {', '.join(get_args(Pooling))}")
+        if not 0 <= input_dropout <= 1:
+            raise ValueError(f"input_dropout is {input_dropout}: give a probability between 0 and 1")
         self.classes = tuple(classes)
         self.frame_size = tuple(frame_size)
         self.pixels: PixelScaling = pixels
@@ -108,6 +113,17 @@ class VideoClassifier(nn.Module):
         self.classifier = nn.Linear(hidden_size, len(self.classes))
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor arguments that build a model of the same shapes, as it is now.
+
+        ``backbone_weights`` is not among them: the weights are part of the model. The formats are those of the layer
+        that :attr:`recurrent` is now, which may have been compressed.
+        """
+        now = {name: value for name, value in vars(self).items() if name in self._given}
+        given = {name: value for name, value in self._given.items() if name != "backbone_weights"}
+        return {**given, **now, **layer_formats(self.recurrent)}
+
+    @property
     def features_are_fixed(self) -> bool:
         """Whether a clip's features never change while the model is trained: they come from a frozen CNN."""
         return self.backbone is not None and bool(self.backbone.frozen)
@@ -116,7 +132,7 @@ class VideoClassifier(nn.Module):
         """Logits (batch, classes).
 
         Args:
-            video: clips (batch, time, channels, height, width), pixels 0 to 255.
+            video: clips (batch, time, height, width, channels), pixels 0 to 255.
             lengths: frames of every clip (batch,), the rest being padding; all frames when None.
 
         Raises:
@@ -131,16 +147,18 @@ class VideoClassifier(nn.Module):
         last bit, on the clips beside it.
 
         Args:
-            video: clips (batch, time, channels, height, width), pixels 0 to 255.
+            video: clips (batch, time, height, width, channels), pixels 0 to 255.
             lengths: frames of every clip (batch,), the rest being padding; all frames when None.
 
         Raises:
             ValueError: the frames have another size than the model was built for.
         """
         height, width, channels = self.frame_size
-        if video.dim() != 5 or (self.backbone is None and video.shape[2:] != (channels, height, width)):
+        # A CNN resizes frames by itself.
+        expected = self.frame_size if self.backbone is None else (*video.shape[2:4], channels)
+        if video.dim() != 5 or video.shape[2:] != expected:
             raise ValueError(
-                f"video has shape {tuple(video.shape)}: give (batch, time, {channels}, {height}, {width}), "
+                f"video has shape {tuple(video.shape)}: give (batch, time, {height}, {width}, {channels}), "
                 "the frame size that the model was built for"
             )
         if self.backbone is None:

@@ -72,6 +72,7 @@ class BestAndLast(Checkpoint):
         self._best = float("inf")
         self._score: float | None = None
         self._saved_epoch = 0
+        self._fitting = False
 
     @property
     def best(self) -> Path | None:
@@ -86,7 +87,8 @@ class BestAndLast(Checkpoint):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Find the folder of the run."""
         self.folder = Path(trainer.log_dir or ".").absolute() / "checkpoints"
-        if stage == TrainerFn.FITTING and trainer.is_global_zero:
+        self._fitting = stage == TrainerFn.FITTING
+        if self._fitting and trainer.is_global_zero:
             for left in self.folder.glob(".*.part"):  # of a process that was killed while it wrote
                 left.unlink(missing_ok=True)
 
@@ -146,8 +148,9 @@ class BestAndLast(Checkpoint):
         return {"best_epoch": self.best_epoch, "best": self._best, "epoch": self._saved_epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Remember it."""
-        self.best_epoch, self._best, self._saved_epoch = state["best_epoch"], state["best"], state["epoch"]
+        """Remember it, unless the checkpoint is only tested."""
+        if self._fitting:
+            self.best_epoch, self._best, self._saved_epoch = state["best_epoch"], state["best"], state["epoch"]
 
     def _stop_if_asked(self, trainer: pl.Trainer, where: str, save: bool) -> None:
         asked = trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False)

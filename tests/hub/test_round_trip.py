@@ -16,8 +16,8 @@ import htzoo
 from htzoo.data import MovingDigits, count_frames, read_frames, uniform_indices
 from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.formats import FORMATS, format_from_dict
-from htzoo.hub.config import LAYERS, MODELS, ModelConfig, Result, read_config
-from htzoo.hub.module_config import describe
+from htzoo.hub.config import ModelConfig, Result, read_config
+from htzoo.hub.kinds import ARGUMENTS, describe
 from htzoo.hub.save import save_pretrained
 from htzoo.models import VideoClassifier
 from htzoo.nn import GRU, LSTM, RNN
@@ -42,8 +42,7 @@ def check(model: VideoClassifier, folder: Path, frames: int = 4) -> None:
     """Save and load, and compare on random clips, one of them padded."""
     model.eval()
     loaded = htzoo.from_pretrained(save_pretrained(model, folder, sampling=FrameSampler(frames=frames)))
-    height, width, channels = model.frame_size
-    video = torch.randint(0, 256, (2, frames, channels, height, width), dtype=torch.uint8)
+    video = torch.randint(0, 256, (2, frames, *model.frame_size), dtype=torch.uint8)
     lengths = torch.tensor([frames, frames - 1])
     with torch.no_grad():
         assert torch.equal(model(video, lengths), loaded(video, lengths))
@@ -114,9 +113,8 @@ def test_every_model_of_the_zoo(name: str, tmp_path: Path) -> None:
     assert describe(loaded) == describe(model)
     state = loaded.state_dict()
     assert all(torch.equal(value, state.pop(key)) for key, value in model.state_dict().items()) and not state
-    height, width, channels = model.frame_size
     with torch.no_grad():
-        video = torch.randint(0, 256, (1, 2, channels, height, width), dtype=torch.uint8)
+        video = torch.randint(0, 256, (1, 2, *model.frame_size), dtype=torch.uint8)
         if model.backbone is not None:  # one frame will do
             assert torch.equal(model.backbone(video[0, :1]), loaded.backbone(video[0, :1]))
         features = torch.randn(2, 3, model.recurrent.input_size)
@@ -125,11 +123,14 @@ def test_every_model_of_the_zoo(name: str, tmp_path: Path) -> None:
     assert torch.equal(*outputs)
 
 
-def test_tables_know_every_argument() -> None:
-    known = set(inspect.signature(VideoClassifier).parameters)
-    assert set(MODELS["VideoClassifier"]) == known - {"backbone_weights"}  # which are in the file
-    for name, cls in (("LSTM", LSTM), ("GRU", GRU), ("RNN", RNN)):
-        assert set(describe(cls(4, 4))[1]) == set(LAYERS[name])
+def test_the_constructors_are_the_only_list_of_arguments() -> None:
+    """What a config may hold, what is saved, and what the classes take are one list."""
+    given = set(inspect.signature(VideoClassifier).parameters) - {"backbone_weights"}  # weights come from the file
+    assert set(ARGUMENTS["VideoClassifier"]) == set(describe(small_model())[1]) == given
+    for cls in (LSTM, GRU, RNN):
+        kind, arguments = describe(cls(4, 4))
+        assert set(ARGUMENTS[kind]) == set(arguments) == set(inspect.signature(cls).parameters) - {"device", "dtype"}
+        assert arguments["input_size"] == 4
 
 
 def test_what_is_known_of_a_model_stays(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_saving_leaves_nothing_half_written(tmp_path: Path) -> None:
     model = small_model()
     with torch.no_grad():
         model.classifier.bias[0] = torch.nan
-    with pytest.raises(ValueError, match=r"classifier\.bias holds numbers that are not finite"):
+    with pytest.raises(ValueError, match=r"classifier\.bias has values that are not finite"):
         save_pretrained(model, tmp_path / "new", sampling=SAMPLING)
     assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match="sampling is None"):
@@ -192,7 +193,7 @@ def test_classify_a_clip_and_windows(few_root: Path, tmp_path: Path) -> None:
     labels = model.classify(clip, top=2)
     frames = read_frames(clip, uniform_indices(count_frames(clip), 4), (12, 16))
     with torch.no_grad():
-        expected = model(torch.from_numpy(frames).permute(0, 3, 1, 2)[None])[0].softmax(-1)
+        expected = model(torch.from_numpy(frames)[None])[0].softmax(-1)
     assert labels == [(model.classes[k], expected[k].item()) for k in expected.topk(2).indices.tolist()]
     assert sum(p for _, p in model.classify(clip)) == pytest.approx(1)
     with pytest.raises(ValueError, match="top is 0"):
@@ -212,14 +213,14 @@ def test_classify_several_views(few_root: Path, tmp_path: Path) -> None:
     frames = read_frames(clip, uniform_indices(count_frames(clip), 12), (12, 16))
     views = np.stack([frames[k::3] for k in range(3)])
     with torch.no_grad():
-        expected = model(torch.from_numpy(views).permute(0, 1, 4, 2, 3)).mean(0).softmax(-1)
+        expected = model(torch.from_numpy(views)).mean(0).softmax(-1)
     assert dict(model.classify(clip)) == pytest.approx(dict(zip(model.classes, expected.tolist(), strict=True)))
     assert one.frames == 4
 
 
 def test_names(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import htzoo.hub.open_model as pretrained
     import htzoo.hub.packaged_weights as shipped
-    import htzoo.hub.pretrained as pretrained
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shipped, "checkpoint_folder", lambda: tmp_path / "shipped")
