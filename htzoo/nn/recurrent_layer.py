@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from htzoo.formats import Dense, Format
+from htzoo.nn.export import is_exporting, run_for_export
 from htzoo.nn.recurrence import Cell, State, recur
 from htzoo.nn.sequence import Rows, pack, unpack
 from htzoo.nn.uncompiled import uncompiled
@@ -142,6 +143,8 @@ class Recurrent(nn.Module):
     @uncompiled  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
+        if is_exporting() and isinstance(x, Tensor) and x.dim() == 3:
+            return run_for_export(self, x, state)
         rows = pack(x, self.input_size, self.batch_first)
         parameter = next(self.parameters())
         check_dtype("input", rows.data, parameter)
