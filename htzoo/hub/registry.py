@@ -108,8 +108,8 @@ def data_class(name: str) -> Any:
     Raises:
         ValueError: htzoo has none.
     """
-    import htzoo.data
+    from htzoo.data.datasets.registry import class_names, find_dataset
 
-    if name not in htzoo.data.__all__ or not hasattr(getattr(htzoo.data, name), "dataset_name"):
+    if name not in class_names():
         raise ValueError(f"data.class_path is {name!r}, which is no dataset of htzoo")
-    return getattr(htzoo.data, name)
+    return find_dataset(class_names()[name])

@@ -10,8 +10,8 @@ from zipfile import is_zipfile
 import torch
 import yaml
 
-import htzoo.data
 from htzoo.data.clips.frame_sampler import FrameSampler
+from htzoo.data.datasets.registry import class_names, find_dataset
 from htzoo.hub.card import Training
 from htzoo.hub.config import ModelConfig, Result
 from htzoo.hub.kinds import ARGUMENTS
@@ -95,7 +95,7 @@ def read_training(checkpoint: Path) -> Training | None:
     if summary.checkpoint != checkpoint.name:
         return None
     name = str(_settings(checkpoint).get("data", {}).get("class_path", "")).rpartition(".")[2]
-    cls = getattr(htzoo.data, name) if name in htzoo.data.__all__ else None
+    cls = find_dataset(class_names()[name]) if name in class_names() else None
     texts = {key: str(getattr(cls, key, "")) for key in ("title", "homepage", "licence")}
     plots = {name: folder / name for name in PLOTS if (folder / name).is_file()}
     return Training(summary, getattr(cls, "dataset_name", None) or name or "unknown", plots=plots, **texts)

@@ -29,7 +29,7 @@ class ExportError(RuntimeError):
 def export(model: VideoClassifier, output: Path, metadata: Mapping[str, str]) -> float:
     """Write a model to a file, then run the file and compare it with the model.
 
-    The input ``video`` is uint8 (batch, time, 3, height, width), pixels 0 to 255, with any batch and time; the output
+    The input ``video`` is uint8 (batch, time, height, width, 3), pixels 0 to 255, with any batch and time; the output
     ``logits`` is (batch, classes).
 
     Args:
@@ -111,9 +111,8 @@ def _write_onnx(program: ExportedProgram, output: Path, metadata: Mapping[str, s
 
 
 def _clips(model: VideoClassifier, batch: int, time: int) -> Tensor:
-    height, width, channels = model.frame_size
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (batch, time, channels, height, width), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (batch, time, *model.frame_size), dtype=torch.uint8, generator=generator)
 
 
 @torch.no_grad()

@@ -461,10 +461,10 @@ def test_export(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["export", str(published), "-o", str(output)]) == 0
     assert "its logits and the model's differ by at most" in capsys.readouterr().out
     model = from_pretrained(published)
-    video = torch.randint(0, 256, (2, 5, 3, 12, 16), dtype=torch.uint8)
+    video = torch.randint(0, 256, (2, 5, 12, 16, 3), dtype=torch.uint8)
     facts = {"classes": "", "frame_size": "", "sampling": "", "multilabel": ""}
     found = torch.export.load(output, extra_files=facts).module()(video)
     assert {name: json.loads(text) for name, text in facts.items()} == {
-        "classes": list(model.classes), "frame_size": [12, 16, 3], "sampling": vars(model.sampling), "multilabel": False,
+        "classes": [*model.classes], "frame_size": [12, 16, 3], "sampling": vars(model.sampling), "multilabel": False,
     }  # fmt: skip
     torch.testing.assert_close(found, model(video), atol=1e-5, rtol=1e-4)

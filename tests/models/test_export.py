@@ -39,7 +39,7 @@ def check(model: htzoo.models.VideoClassifier, output: Path) -> None:
 
         session = onnxruntime.InferenceSession(str(output))
         (video,), (logits,) = session.get_inputs(), session.get_outputs()
-        assert video.shape[:3] == ["batch", "time", 3] and video.name == "video"
+        assert video.shape == ["batch", "time", *model.frame_size] and video.name == "video"
         assert logits.shape == ["batch", len(model.classes)] and logits.name == "logits"
         texts = session.get_modelmeta().custom_metadata_map
 
@@ -51,9 +51,8 @@ def check(model: htzoo.models.VideoClassifier, output: Path) -> None:
         assert "htzoo" not in str(program.graph)  # PyTorch's own operations only
         run = program.module()
     assert json.loads(texts["classes"]) == list(model.classes)
-    height, width, channels = model.frame_size
     for batch, time in SIZES:
-        clips = torch.randint(0, 256, (batch, time, channels, height, width), dtype=torch.uint8)
+        clips = torch.randint(0, 256, (batch, time, *model.frame_size), dtype=torch.uint8)
         with torch.no_grad():
             torch.testing.assert_close(run(clips), model(clips), atol=1e-5, rtol=1e-4)
 
@@ -89,7 +88,7 @@ def test_a_program_needs_no_htzoo(tmp_path: Path) -> None:
     code = """
 import sys, torch
 model = torch.export.load("model.pt2").module()
-print(tuple(model(torch.zeros(2, 9, 3, 12, 16, dtype=torch.uint8)).shape), "htzoo" in sys.modules)
+print(tuple(model(torch.zeros(2, 9, 12, 16, 3, dtype=torch.uint8)).shape), "htzoo" in sys.modules)
 """
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
