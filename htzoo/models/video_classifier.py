@@ -16,6 +16,7 @@ from htzoo.formats import Format, format_from_dict
 from htzoo.models.backbone import Backbone
 from htzoo.models.pixel_scaling import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
+from htzoo.nn.export import is_exporting
 from htzoo.nn.layer_arguments import layer_formats
 
 Pooling = Literal["last", "mean"]
@@ -163,7 +164,7 @@ class VideoClassifier(nn.Module):
             )
         if self.backbone is None:
             return scale_pixels(video, _unless_full(lengths, video.shape[1]), self.pixels, self.pixel_scale)
-        if not self.features_are_fixed:
+        if not self.features_are_fixed or is_exporting():  # a graph for any number of clips cannot loop over them
             features: Tensor = self.backbone(video.flatten(0, 1)).unflatten(0, video.shape[:2])
             return features
         with torch.no_grad():
