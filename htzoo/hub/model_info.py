@@ -14,7 +14,7 @@ from htzoo.report.parameter_table import layer_parameters
 
 if TYPE_CHECKING:
     from htzoo.models import VideoClassifier
-    from htzoo.nn import Weight
+    from htzoo.nn.weight import Matrix
 
 _ROWS = 128  # frames that pass together, where no configuration says it
 
@@ -96,11 +96,11 @@ def design(model: VideoClassifier, name: str, dataset: str | None, frames: int |
     }
 
 
-def first_layer_weights(model: VideoClassifier) -> dict[str, Weight]:
+def first_layer_weights(model: VideoClassifier) -> dict[str, Matrix]:
     """The weights of the first recurrent layer: ``input`` and ``hidden``, or ``joint``."""
     names = {"input": "weight_ih_l0", "hidden": "weight_hh_l0", "joint": "weight_l0"}
-    found = {kind: getattr(model.recurrent, name, None) for kind, name in names.items()}
-    return {kind: weight for kind, weight in found.items() if weight is not None}
+    weights = model.recurrent.matrices()
+    return {kind: weights[name] for kind, name in names.items() if name in weights}
 
 
 def _from_checkpoint(path: Path) -> VideoClassifier:

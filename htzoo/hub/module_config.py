@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from htzoo.formats import Dense, Format, format_from_dict
+from htzoo.formats import Dense, Format
 from htzoo.hub.config import LAYERS, ModelConfig
 from htzoo.models import VideoClassifier, count_parameters
 from htzoo.models.parameter_counts import count_recurrent
 from htzoo.nn import GRU, LSTM, RNN
-from htzoo.nn.recurrent_layer import Recurrent
+from htzoo.nn.recurrent_layer import Recurrent, formats_from_plain
+from htzoo.nn.weight import Matrix
 
 _LAYERS: dict[str, type[Recurrent]] = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
 
@@ -36,7 +37,7 @@ def describe(module: nn.Module) -> tuple[str, dict[str, Any]]:
             "num_layers": layer.num_layers,
             "cell": type(layer).__name__,
             "bias": layer.bias,
-            **layer_formats(layer),
+            **{key: value for key, value in layer_formats(layer).items() if key != "projection_format"},
             "backbone": None if backbone is None else backbone.name,
             "backbone_frozen": backbone is not None and backbone.frozen,
             "feature_norm": module.feature_norm,
@@ -66,22 +67,29 @@ def build(config: ModelConfig, device: torch.device | str | None = None) -> nn.M
             from htzoo.hub.classifier import PublishedClassifier
 
             return PublishedClassifier(config)
-        for key in ("input_format", "hidden_format", "joint_format"):
-            if arguments.get(key) is not None:
-                arguments[key] = format_from_dict(arguments[key])
+        for key in [key for key in arguments if key.endswith("_format")]:
+            arguments[key] = formats_from_plain(arguments[key])
         return _LAYERS[config.kind](**arguments)
 
 
 def layer_formats(layer: nn.Module) -> dict[str, Any]:
-    """The formats of a recurrent layer in plain data, by the names of its arguments; None where there is none."""
-    names = {"input_format": "weight_ih_l0", "hidden_format": "weight_hh_l0", "joint_format": "weight_l0"}
-    return {key: format_of(getattr(layer, name, None)) for key, name in names.items()}
+    """The formats of a recurrent layer in plain data, by the names of its arguments; None where all is dense."""
+    assert isinstance(layer, Recurrent)
+    names = {"input_format": "weight_ih", "hidden_format": "weight_hh", "joint_format": "weight"}
+    if layer.projects:
+        names["projection_format"] = "weight_hr"
+    return {key: _plain(layer.layer_formats(name)) for key, name in names.items()}
 
 
-def format_of(weight: Any) -> dict[str, Any] | None:
+def _plain(formats: Format | tuple[Format | None, ...] | None) -> Any:
+    if isinstance(formats, tuple):
+        return [_plain(form) for form in formats]
+    return None if formats is None else formats.to_dict()
+
+
+def format_of(weight: Matrix | None) -> dict[str, Any] | None:
     """The format of a weight in plain data; None where it is dense, or there is no such weight."""
-    form: Format | None = getattr(weight, "format", None)
-    return None if form is None or isinstance(form, Dense) else form.to_dict()
+    return None if weight is None or isinstance(weight.format, Dense) else weight.format.to_dict()
 
 
 def parameter_counts(module: nn.Module, *, dense: bool = False) -> dict[str, int]:

@@ -17,9 +17,8 @@ from htzoo.files import replacing
 from htzoo.hub.classifier import PublishedClassifier
 from htzoo.hub.errors import first_line
 from htzoo.models.pixel_scaling import scale_pixels
-from htzoo.nn import Weight
 from htzoo.nn.recurrent_layer import Recurrent
-from htzoo.nn.weight import Prepared
+from htzoo.nn.weight import Matrix, Prepared
 
 SUFFIXES = (".onnx", ".pt2")
 _MOST_CLIPS, _MOST_FRAMES = 4096, 65536
@@ -101,7 +100,7 @@ class _Exportable(nn.Module):
         data = model.normalized(features).transpose(0, 1)
         layer = model.recurrent
         for product, suffix in zip(self.products, _suffixes(layer), strict=True):
-            bias = getattr(layer, f"bias_{suffix}")
+            bias, _ = layer._biases(suffix)
             gates = product(data) if bias is None else product(data) + bias
             data = _recur(layer, gates, getattr(self, f"hidden_{suffix}"), suffix)
         logits: Tensor = model.classifier(data.mean(0) if model.pooling == "mean" else data[-1])
@@ -111,7 +110,7 @@ class _Exportable(nn.Module):
 class _Product(nn.Module):
     """A weight whose cores are merged."""
 
-    def __init__(self, weight: Weight, columns: tuple[int, int] | None, rows: int) -> None:
+    def __init__(self, weight: Matrix, columns: tuple[int, int] | None, rows: int) -> None:
         super().__init__()
         with torch.no_grad():
             prepared = weight.prepare(rows, input_gradient=False, columns=columns)
@@ -130,7 +129,7 @@ def _recur(layer: Recurrent, gates: Tensor, hidden: Tensor, suffix: str) -> Tens
     """Hidden states (time, batch, hidden) from the input part of the pre-activations."""
     from torch._higher_order_ops.scan import scan  # no public name yet; tests run it in both runtimes
 
-    hidden_bias = layer._hidden_bias(suffix)
+    _, hidden_bias = layer._biases(suffix)
     start = tuple(gates.new_zeros(gates.shape[1], layer.hidden_size) for _ in range(layer.cell.states))
 
     def step(state: tuple[Tensor, ...], x_part: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
