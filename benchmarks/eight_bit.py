@@ -50,7 +50,7 @@ def measure(name: str, root: str) -> None:
     data.setup("test")
     small, after = rounded(model)
     before = (checkpoint_folder() / name / "model.safetensors").stat().st_size
-    tested = [clip for clip, part in zip(data.clips, data.parts, strict=True) if part == "test"]
+    tested = [clip for clip, split in zip(data.clips, data.splits, strict=True) if split == "test"]
     right = [0, 0]
     for clip in tqdm(tested, desc=name, leave=False):
         frames = model.read(clip.path)

@@ -30,11 +30,11 @@ from tqdm import tqdm
 
 from htzoo.cli.arguments import positive
 from htzoo.cli.training import run
-from htzoo.compression.compress_model import compress_classifier
 from htzoo.configs import load_config
 from htzoo.data import SurveillanceFight
 from htzoo.formats import format_from_dict
 from htzoo.hub.classifier import PublishedClassifier
+from htzoo.hub.compress_classifier import compress_classifier
 from htzoo.hub.save import save_pretrained
 from htzoo.hub.training_run import read_run
 from htzoo.models.backbone import Backbone

@@ -149,9 +149,9 @@ def contestant(layer: Recurrent, setting: Setting) -> Contestant:
     return Contestant(layer, False, input_parameters, size)
 
 
-def compresses_hidden(layer: Recurrent) -> bool:
+def compresses_hidden(layer: nn.Module) -> bool:
     """Whether a layer's hidden-to-hidden weight, or the joint one, is no plain matrix."""
-    weights = layer.matrices()
+    weights = layer.matrices() if isinstance(layer, Recurrent) else {}
     return any(not isinstance(part.format, Dense) for name, part in weights.items() if not name.startswith("weight_ih"))
 
 

@@ -72,10 +72,10 @@ def load_published(name: str, task: VideoClassification, data: LightningDataModu
     result = model.config.result
     if result is None or not isinstance(data, VideoDataModule) or result.dataset != data.dataset_name:
         return
-    if f"(split {data.rule})" not in result.split:
+    if f"(split {data.split_rule})" not in result.split:
         print(
-            f"htzoo: note: {name} was trained for {result.split}, and is measured on split {data.rule}, some of whose "
-            "clips it may have been trained on",
+            f"htzoo: note: {name} was trained for {result.split}, and is measured on split {data.split_rule}, some of "
+            "whose clips it may have been trained on",
             file=sys.stderr,
         )
 

@@ -83,8 +83,9 @@ def run(words: Sequence[str]) -> None:
     if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
         parser.error(f"--output is {given.output}, which is there already: give a new folder")
 
-    from htzoo.compression.compress_model import STATE_DICTS, compress_classifier, compress_layer, read_layer
+    from htzoo.compression.compress_model import STATE_DICTS, compress_layer, read_layer
     from htzoo.configs import load_config
+    from htzoo.hub.compress_classifier import compress_classifier
     from htzoo.hub.open_model import open_classifier
     from htzoo.hub.save import save_pretrained
     from htzoo.hub.training_run import is_of_run

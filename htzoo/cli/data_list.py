@@ -23,7 +23,7 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--root", default="data", help="folder of all data sets (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     options = parser.parse_args(words[1:])
-    from htzoo.data.statistics import list_datasets
+    from htzoo.data.datasets.on_disk import list_datasets
 
     rows = list_datasets(Path(options.root))
     if options.json:

@@ -35,7 +35,7 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--fold", type=int, default=1, help="which fold is for testing (%(default)s)")
     parser.add_argument("--folds", type=int, help="how many folds")
     parser.add_argument("--validation", type=float, default=0.1, help="share of training clips kept (%(default)s)")
-    parser.add_argument("--list", action="store_true", help="print every clip with its part, and draw nothing")
+    parser.add_argument("--list", action="store_true", help="print every clip with its split, and draw nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document, and draw nothing")
     parser.add_argument("-o", "--output", default=".", help="folder for the pictures (%(default)s)")
     options = parser.parse_args(words[1:])
@@ -51,8 +51,8 @@ def run(words: Sequence[str]) -> None:
     if options.json:
         print(json.dumps({"name": data.dataset_name, **asdict(found)}, indent=2))
     elif options.list:
-        for index, (clip, part) in enumerate(zip(data.clips, data.parts, strict=True)):
-            print(part or "unused", data.label_of(index) or "-", clip.group or "-", clip.name, sep="\t")
+        for index, (clip, split) in enumerate(zip(data.clips, data.splits, strict=True)):
+            print(split or "unused", data.label_of(index) or "-", clip.group or "-", clip.name, sep="\t")
     else:
         from htzoo.data.errors import DataError
         from htzoo.report.dataset_plots import plot_contact_sheet, plot_statistics
@@ -94,12 +94,12 @@ def _print(data: VideoDataModule, found: Statistics) -> None:
     spread = f"{min(lengths)} to {max(lengths)}, median {statistics.median(lengths):g}"
     print(f"{len(lengths):,} clips, {sum(lengths):,} frames; a clip has {spread}")
     overlap = f"; {found.shared} groups have training and test clips" if found.shared else ""
-    print(f"split {found.rule}{overlap}\n")
-    parts = [part for part, clips in found.clips.items() if clips]
+    print(f"split {found.split_rule}{overlap}\n")
+    splits = [split for split, clips in found.clips.items() if clips]
     width = max(len(name) for name in [*found.counts, "groups"])
-    print(f"{'class':<{width}}" + "".join(f"{part:>9}" for part in parts))
+    print(f"{'class':<{width}}" + "".join(f"{split:>9}" for split in splits))
     for name, count in found.counts.items():
-        print(f"{name:<{width}}" + "".join(f"{count[part]:>9,}" for part in parts))
+        print(f"{name:<{width}}" + "".join(f"{count[split]:>9,}" for split in splits))
     for name, count in (("clips", found.clips), ("groups", found.groups)):
-        print(f"{name:<{width}}" + "".join(f"{count[part]:>9,}" for part in parts))
+        print(f"{name:<{width}}" + "".join(f"{count[split]:>9,}" for split in splits))
     print()

@@ -148,10 +148,10 @@ def _opened(name: str) -> PublishedClassifier:
 
 def _describe(model: PublishedClassifier, picture: Path) -> tuple[str, str]:
     """A model in words, and a picture of its networks."""
-    from htzoo.hub.model_info import design, first_layer_weights
+    from htzoo.models.model_info import first_layer_weights, model_info
     from htzoo.report.network_diagram import plot_design
 
-    facts = design(model, model.config.name or "model", None, None)
+    facts = model_info(model, model.config.name or "model", None, None)
     if not picture.is_file():
         plot_design(facts, first_layer_weights(model), model.recurrent.cell.gates, picture)
     ours, dense = facts["parameters"]["total"], facts["dense_parameters"]["total"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def run(words: Sequence[str]) -> None:
     from htzoo.models.export import export
 
     model = open_classifier(given.model, **hub_options(given))
-    difference = export(model, given.output)
+    metadata = {
+        "classes": json.dumps(model.classes, ensure_ascii=False),
+        "frame_size": json.dumps(model.frame_size),
+        "sampling": json.dumps(vars(model.sampling)),
+        "multilabel": json.dumps(model.config.multilabel),
+    }
+    difference = export(model, given.output, model.sampling.frames, metadata)
     size = given.output.stat().st_size
     print(f"{given.output}: {size:,} bytes; its logits and the model's differ by at most {difference:.1e}")

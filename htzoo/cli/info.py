@@ -43,7 +43,7 @@ def run(words: Sequence[str]) -> None:
 
     design, model = load_design(asked.model)
     if asked.picture is not None:
-        from htzoo.hub.model_info import first_layer_weights
+        from htzoo.models.model_info import first_layer_weights
         from htzoo.report.network_diagram import plot_design
 
         plot_design(design, first_layer_weights(model), model.recurrent.cell.gates, asked.picture)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from htzoo.formats import Format
 from htzoo.nn import GRU, LSTM, RNN, Embedding, Linear
@@ -40,7 +40,7 @@ _COUNTERPARTS: dict[type[nn.Module], _Counterpart] = {
 
 
 @torch.no_grad()
-def compress_layer(
+def compress(
     module: nn.Module,
     format: Format | None = None,
     *,
@@ -94,12 +94,16 @@ def compress_layer(
     formats: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if isinstance(dense, nn.Linear | nn.Embedding):
         for name in formats:
-            raise ValueError(f"{name} is given, but {_article(dense)} has one weight: give its format as format")
+            raise ValueError(
+                f"{name} is given, but {type(dense).__name__} layers have one weight: give its format as format"
+            )
         formats = {"format": format}
     elif format is not None:
         formats["input_format"] = format
     if "projection_format" in formats and not isinstance(dense, nn.LSTM):
-        raise ValueError(f"projection_format is given, but {_article(dense)} has no projection: leave it out")
+        raise ValueError(
+            f"projection_format is given, but {type(dense).__name__} layers have no projection: leave it out"
+        )
     parameters = dict(dense.named_parameters())
     some = next(iter(parameters.values()))
     if not isinstance(dense, nn.Embedding):
@@ -113,12 +117,7 @@ def compress_layer(
             set_weight(getattr(layer, name), value)
     for name in layer.matrices() if isinstance(layer, Recurrent) else ():
         if name.startswith("weight_l"):  # the joint weight
-            parts = [parameters[name.replace("weight", f"weight_{part}")] for part in ("ih", "hh")]
+            parts: list[Tensor] = [parameters[name.replace("weight", f"weight_{part}")] for part in ("ih", "hh")]
             set_weight(getattr(layer, name), torch.cat(parts, 1))
     layer.requires_grad_(any(parameter.requires_grad for parameter in parameters.values()))
     return layer.train(module.training)
-
-
-def _article(module: nn.Module) -> str:
-    name = type(module).__name__
-    return f"an {name}" if name[0] in "AEIOULR" else f"a {name}"

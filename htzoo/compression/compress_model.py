@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -16,10 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from htzoo.compression.compress_layer import compress
-from htzoo.formats import Dense, Format
-from htzoo.hub.classifier import PublishedClassifier
-from htzoo.hub.module_config import layer_formats
+from htzoo.formats import Format
 from htzoo.nn import Weight
+from htzoo.nn.layer_arguments import layer_formats
 from htzoo.nn.recurrent_layer import Recurrent
 
 STATE_DICTS = (".pt", ".pth", ".bin", ".safetensors")
@@ -146,39 +145,19 @@ def compress_layer(layer: nn.Module, formats: Mapping[str, Format | None]) -> tu
         ValueError: a format does not fit the layer.
     """
     wanted = {key: form.to_dict() for key, form in formats.items() if form is not None}
-    has = {key: form for key, form in layer_formats(layer).items() if form is not None}
+    has = {}
+    if isinstance(layer, Recurrent):
+        has = {key: form for key, form in layer_formats(layer).items() if form is not None}
     small = layer if wanted == has and isinstance(layer, Recurrent) else compress(layer, **formats)
     assert isinstance(small, Recurrent)
-    old = dict(layer.named_modules()) if isinstance(layer, Recurrent) else {}
+    old = layer.matrices() if isinstance(layer, Recurrent) else {}
     rows = []
-    for name, part in small.named_children():
-        if not isinstance(part, Weight):
-            continue
-        matrix = part.network.in_features * part.network.out_features
-        known = old.get(name)
-        before = known.num_parameters if isinstance(known, Weight) else matrix
-        dense = isinstance(part.format, Dense)
-        rows.append(WeightReport(name, str(part.format), None if dense else part.error, before, part.num_parameters))
+    for name, part in small.matrices().items():
+        before = old[name].num_parameters if name in old else part.network.in_features * part.network.out_features
+        weight = getattr(small, name)
+        error = weight.error if isinstance(weight, Weight) else None
+        rows.append(WeightReport(name, str(part.format), error, before, part.num_parameters))
     return small, rows
-
-
-def compress_classifier(
-    model: PublishedClassifier, formats: Mapping[str, Format | None]
-) -> tuple[PublishedClassifier, list[WeightReport]]:
-    """The same for a video classifier; its CNN and its head stay as they are.
-
-    Raises:
-        ValueError: a format does not fit the layer.
-    """
-    layer, rows = compress_layer(model.recurrent, formats)
-    words = {key: None if form is None else form.to_dict() for key, form in formats.items()}
-    none: dict[str, Any] = {"input_format": None, "hidden_format": None, "joint_format": None}
-    arguments = {**model.config.arguments, **none, **words}
-    config = replace(model.config, arguments=arguments, name=None, result=None)  # the accuracy is another one
-    small = PublishedClassifier(config)
-    state = {key: value for key, value in model.state_dict().items() if not key.startswith("recurrent.")}
-    small.load_state_dict({**state, **{f"recurrent.{key}": value for key, value in layer.state_dict().items()}})
-    return small.eval(), rows
 
 
 def milliseconds(

@@ -16,7 +16,7 @@ from htzoo.data.clips.features import FeatureDataset, FeatureReader, collate_fea
 from htzoo.data.clips.frame_cache import FrameCache, open_cache
 from htzoo.data.clips.frame_sampler import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
 from htzoo.data.clips.loader import ClipLoader, usual_workers
-from htzoo.data.clips.splits import Folds, Part, Split, check_numbers, split_clips
+from htzoo.data.clips.splits import Folds, Split, SplitRule, check_numbers, split_clips
 from htzoo.data.errors import DataError
 from htzoo.data.index import INDEX, Entry, read_index
 from htzoo.data.source import ClipLabel, Source
@@ -50,7 +50,7 @@ class VideoDataModule(LightningDataModule):
         num_classes: How many classes.
         frame_size: (H, W, C) of a frame as the model gets it.
         clips: The full list of clips, after `setup`.
-        parts: What each of them is for, after `setup`; None for one that is not used.
+        splits: The split of each clip, after `setup`: train, val, test, or None for a clip that is not used.
     """
 
     dataset_name: str
@@ -63,7 +63,7 @@ class VideoDataModule(LightningDataModule):
     made: ClassVar[bool] = False
     split_files: ClassVar[tuple[str, ...]] = ()
     standard_size: ClassVar[tuple[int, int]] = (120, 160)
-    default_split: Split = "group"
+    default_split: SplitRule = "group"
     usual_folds: Folds = Folds()
 
     def __init__(
@@ -79,7 +79,7 @@ class VideoDataModule(LightningDataModule):
         sampling: Sampling = "uniform",
         every: int = 1,
         views: int = 1,
-        split: Split | None = None,
+        split: SplitRule | None = None,
         fold: int = 1,
         folds: int | None = None,
         validation: float = 0.1,
@@ -128,7 +128,7 @@ class VideoDataModule(LightningDataModule):
         self.frame_order: FrameOrder = frame_order
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
         self.sampler = FrameSampler(sampling, frames, every, views, self.seed, motion)
-        self.split: Split = split or self.default_split
+        self.split: SplitRule = split or self.default_split
         self.fold = fold
         self.folds = self.usual_folds.of(self.split)
         if folds is not None and self.split == "official" and folds != self.folds:
@@ -140,7 +140,7 @@ class VideoDataModule(LightningDataModule):
         self.num_classes = len(self.classes)
         self.frame_size = (*(size or self.standard_size), 3)
         self.clips: tuple[Clip, ...] = ()
-        self.parts: tuple[Part | None, ...] = ()
+        self.splits: tuple[Split | None, ...] = ()
         self._reader: ClipReader | None = None
         self._features: FeatureReader | None = None
 
@@ -162,7 +162,7 @@ class VideoDataModule(LightningDataModule):
         return None
 
     @property
-    def rule(self) -> str:
+    def split_rule(self) -> str:
         """How the clips are split, in words."""
         return self.split if self.folds == 1 else f"{self.split}, fold {self.fold} of {self.folds}"
 
@@ -201,7 +201,7 @@ class VideoDataModule(LightningDataModule):
         path, digest = self.folder / entry.path, entry.source_sha256
         return Clip(path, label, entry.group, entry.frames, entry.source, digest, prepared=True)
 
-    def official_parts(self, fold: int) -> Sequence[Part | None]:
+    def official_splits(self, fold: int) -> Sequence[Split | None]:
         """What the publisher says that each of `clips` is for; only where `usual_folds` has official ones.
 
         Args:
@@ -224,8 +224,8 @@ class VideoDataModule(LightningDataModule):
         for clip in self.clips:
             if not clip.path.is_file():
                 raise DataError(f"{clip.path} is in the list of clips but gone; prepare the data set again.")
-        self.parts = tuple(
-            split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_parts)
+        self.splits = tuple(
+            split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
         )
         size = self.frame_size[:2]
         cache = (
@@ -269,7 +269,7 @@ class VideoDataModule(LightningDataModule):
         cache = open_cache(folder, self.clips, self.sampler, (height, width, 3), (source, size))
         self._features = FeatureReader(self.clips, self.sampler, self._reader.size, cache)
         wanted = {"val", "test"} if self.augments else {"train", "val", "test"}
-        todo = [index for index, part in enumerate(self.parts) if part in wanted and not cache.is_full([index])]
+        todo = [index for index, split in enumerate(self.splits) if split in wanted and not cache.is_full([index])]
         return self._reader, cache, todo
 
     def train_dataloader(self) -> DataLoader[Item]:
@@ -317,17 +317,17 @@ class VideoDataModule(LightningDataModule):
     def _epoch(self) -> int:
         return 0 if self.trainer is None else int(self.trainer.current_epoch)
 
-    def _each_once(self, part: Part) -> DataLoader[Item]:
-        data = self._dataset(part)
+    def _each_once(self, split: Split) -> DataLoader[Item]:
+        data = self._dataset(split)
         return self._loader(data, EachOnceSampler(data, *self._processes()), drop_last=False)
 
-    def _dataset(self, part: Part) -> ClipDataset:
+    def _dataset(self, split: Split) -> ClipDataset:
         if self._reader is None:
             raise DataError(f"{type(self).__name__} is not set up; call setup() before asking for a loader.")
-        indices = [index for index, of_clip in enumerate(self.parts) if of_clip == part]
-        if self._features is not None and not (part == "train" and self.augments):
-            return FeatureDataset(self._features, indices, self.frame_order, self.seed, training=part == "train")
-        return ClipDataset(self._reader, indices, self.frame_order, self.seed, training=part == "train")
+        indices = [index for index, of_clip in enumerate(self.splits) if of_clip == split]
+        if self._features is not None and not (split == "train" and self.augments):
+            return FeatureDataset(self._features, indices, self.frame_order, self.seed, training=split == "train")
+        return ClipDataset(self._reader, indices, self.frame_order, self.seed, training=split == "train")
 
     def _loader(self, data: ClipDataset, sampler: DistributedSampler[Any], drop_last: bool) -> DataLoader[Item]:
         world, _ = self._processes()

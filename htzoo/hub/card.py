@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,9 @@ from torch import nn
 
 from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.hub.config import ModelConfig
-from htzoo.hub.module_config import parameter_counts
-from htzoo.hub.training_run import Training
+from htzoo.models import count_parameters
 from htzoo.report.parameter_table import parameter_table
-from htzoo.report.summary import class_table, outcome, training_table
+from htzoo.report.summary import RunSummary, class_table, outcome, training_table
 
 CARD_NAME = "README.md"
 _MARK = "<!-- Made by htzoo; edit it freely, it is then never overwritten. sha256 of the text above: "
@@ -48,6 +48,25 @@ _JOINT = (
     "Yin et al.: Towards Extremely Compact RNNs for Video Recognition with Fully Decomposed Hierarchical Tucker "
     "Structure, CVPR 2021"
 )
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a card says about how a model was trained.
+
+    Attributes:
+        summary: the summary of the run.
+        dataset: short name of the dataset.
+        title: full name of the dataset.
+        homepage: web page of the dataset.
+        licence: its licence, in words.
+    """
+
+    summary: RunSummary
+    dataset: str
+    title: str = ""
+    homepage: str = ""
+    licence: str = ""
 
 
 def model_card(
@@ -138,7 +157,7 @@ def _body(
     yield ""
     yield "## Parameters"
     yield ""
-    yield from parameter_table(parameter_counts(module), parameter_counts(module, dense=True))
+    yield from parameter_table(count_parameters(module), count_parameters(module, dense=True))
     if config.result is not None or training is not None:
         yield ""
         yield from _training(config, training)

@@ -17,7 +17,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from htzoo.hub.errors import HubError, ModelError, first_line
+from htzoo.hub.errors import HubError, ModelError
+from htzoo.messages import first_line
 
 _LOGIN = "log in with `hf auth login`, or give a token"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from htzoo.data.clips.frame_sampler import FrameSampler, Sampling
-from htzoo.hub.errors import ModelError, first_line
+from htzoo.hub.errors import ModelError
 from htzoo.hub.value_checks import (
     Check,
     WrongError,
@@ -27,6 +27,7 @@ from htzoo.hub.value_checks import (
     tensor_format,
     text,
 )
+from htzoo.messages import first_line
 
 VERSION = 1
 CONFIG_NAME = "config.json"
@@ -204,10 +205,12 @@ _LAYER: dict[str, Check] = {
     "input_format": or_none(layer_formats),
     "hidden_format": or_none(layer_formats),
     "joint_format": or_none(tensor_format),
+    "proj_size": integer(0, 1 << 16),
 }
+_GATED: dict[str, Check] = {**_LAYER, "projection_format": or_none(layer_formats)}
 LAYERS: dict[str, dict[str, Check]] = {
-    "LSTM": {**_LAYER, "proj_size": integer(0, 1 << 16), "projection_format": or_none(layer_formats)},
-    "GRU": _LAYER,
+    "LSTM": _GATED,
+    "GRU": _GATED,
     "RNN": {**_LAYER, "nonlinearity": choice("tanh", "relu")},
 }
 MODELS: dict[str, dict[str, Check]] = {

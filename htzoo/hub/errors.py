@@ -7,9 +7,3 @@ class HubError(RuntimeError):
 
 class ModelError(ValueError):
     """A published model that is refused: its files are damaged, hostile, or of another version."""
-
-
-def first_line(error: Exception) -> str:
-    """What another package says of an error, in one line that is not long."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

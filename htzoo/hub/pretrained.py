@@ -10,14 +10,18 @@ import torch
 from torch import nn
 
 from htzoo.files import file_digest
-from htzoo.hub.config import CONFIG_NAME, read_config
-from htzoo.hub.errors import ModelError, first_line
-from htzoo.hub.module_config import build
+from htzoo.hub.classifier import PublishedClassifier
+from htzoo.hub.config import CONFIG_NAME, ModelConfig, read_config
+from htzoo.hub.errors import ModelError
 from htzoo.hub.packaged_weights import PINNED, checkpoint_folder, pretrained_names
 from htzoo.hub.weights import WEIGHTS_NAME, check_header, read_weights
+from htzoo.messages import first_line
 from htzoo.names import UnknownNameError, did_you_mean
+from htzoo.nn import GRU, LSTM, RNN
+from htzoo.nn.recurrent_layer import Recurrent, formats_from_plain
 
 _ZOO, _HUB = "zoo:", "hf-hub:"
+_LAYERS: dict[str, type[Recurrent]] = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -134,3 +138,18 @@ def _load(config_path: Path, fetch_weights: Callable[[int], Path]) -> nn.Module:
             model = build(config)
     model.load_state_dict(state, assign=True)
     return model.eval()
+
+
+def build(config: ModelConfig, device: torch.device | str | None = None) -> nn.Module:
+    """The module that a config describes, its weights drawn anew (on the meta device: without weights).
+
+    Raises:
+        ValueError: the parts do not fit together.
+    """
+    arguments = dict(config.arguments)
+    with torch.device(device or "cpu"):
+        if config.kind == "VideoClassifier":
+            return PublishedClassifier(config)
+        for key in [key for key in arguments if key.endswith("_format")]:
+            arguments[key] = formats_from_plain(arguments[key])
+        return _LAYERS[config.kind](**arguments)

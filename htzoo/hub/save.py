@@ -15,10 +15,9 @@ from torch import nn
 
 from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.files import file_digest
-from htzoo.hub.card import CARD_NAME, is_ours, model_card
+from htzoo.hub.card import CARD_NAME, Training, is_ours, model_card
 from htzoo.hub.config import CONFIG_NAME, ModelConfig, read_config
 from htzoo.hub.module_config import describe
-from htzoo.hub.training_run import Training
 from htzoo.hub.weights import WEIGHTS_NAME
 
 

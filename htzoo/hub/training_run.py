@@ -12,31 +12,13 @@ import yaml
 
 import htzoo.data
 from htzoo.data.clips.frame_sampler import FrameSampler
+from htzoo.hub.card import Training
 from htzoo.hub.classifier import PublishedClassifier
 from htzoo.hub.config import MODELS, ModelConfig, Result
-from htzoo.hub.errors import first_line
-from htzoo.report.summary import RunSummary, read_summary
+from htzoo.messages import first_line
+from htzoo.report.summary import read_summary
 
 PICTURES = ("curves.png", "confusion.png")
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a card says of how a model came about.
-
-    Attributes:
-        summary: what the run wrote of itself.
-        dataset: short name of the data set.
-        title: its name in words.
-        homepage: where it is described.
-        licence: its licence, in words.
-    """
-
-    summary: RunSummary
-    dataset: str
-    title: str = ""
-    homepage: str = ""
-    licence: str = ""
 
 
 @dataclass(frozen=True)

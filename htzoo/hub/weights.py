@@ -9,7 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from htzoo.hub.errors import ModelError, first_line
+from htzoo.hub.errors import ModelError
+from htzoo.messages import first_line
 
 WEIGHTS_NAME = "model.safetensors"
 _TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}

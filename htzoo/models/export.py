@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from htzoo.files import replacing
-from htzoo.hub.classifier import PublishedClassifier
-from htzoo.hub.errors import first_line
+from htzoo.messages import first_line
 from htzoo.models.pixel_scaling import scale_pixels
+from htzoo.models.video_classifier import VideoClassifier
 from htzoo.nn.recurrent_layer import Recurrent
 from htzoo.nn.weight import Matrix, Prepared
 
@@ -29,15 +28,17 @@ class ExportError(RuntimeError):
     """A model that cannot be exported; the message says why and what to do."""
 
 
-def export(model: PublishedClassifier, output: Path) -> float:
+def export(model: VideoClassifier, output: Path, frames: int, metadata: Mapping[str, str]) -> float:
     """Write a model, and run what was written beside it.
 
     The one input ``video`` is uint8 (batch, time, 3, height, width), pixels 0 to 255, of any batch and time; the output
-    ``logits`` is (batch, classes). Labels, and which frames of a clip to give, are in the file as well.
+    ``logits`` is (batch, classes).
 
     Args:
         model: the model.
         output: a file that ends in ``.onnx`` or ``.pt2``.
+        frames: how many frames a clip usually has.
+        metadata: texts that the file holds as well.
 
     Returns:
         The largest difference of a logit between the file, run by its runtime, and the model.
@@ -49,23 +50,18 @@ def export(model: PublishedClassifier, output: Path) -> float:
     if output.suffix not in SUFFIXES:
         raise ValueError(f"output is {str(output)!r}: give a file that ends in {' or '.join(SUFFIXES)}")
     model = model.cpu().eval()
-    program = _exported(model)
-    facts = {
-        "classes": json.dumps(model.classes, ensure_ascii=False),
-        "frame_size": json.dumps(model.frame_size),
-        "sampling": json.dumps(vars(model.sampling)),
-        "multilabel": json.dumps(model.config.multilabel),
-    }
+    program = _exported(model, frames)
+    facts = dict(metadata)
     with replacing(output) as temporary:
         if output.suffix == ".onnx":
             _write_onnx(program, temporary, facts)
-            difference = _difference(model, lambda video: _run_onnx(temporary, video))
+            difference = _difference(model, frames, lambda video: _run_onnx(temporary, video))
         else:
             with _calm(), temporary.open("wb") as file:
                 torch.export.save(program, file, extra_files=facts)
             with _calm(), temporary.open("rb") as file:
                 loaded = torch.export.load(file).module()
-            difference = _difference(model, lambda video: loaded(video))
+            difference = _difference(model, frames, lambda video: loaded(video))
         if not difference < _MOST_DIFFERENCE:  # nor is what is no number
             raise ExportError(
                 f"the file's logits and the model's differ by {difference:.1e}, more than {_MOST_DIFFERENCE:g}: "
@@ -81,13 +77,13 @@ class _Exportable(nn.Module):
     with. The hidden-to-hidden weight becomes its full matrix: the loop of the file holds plain products only.
     """
 
-    def __init__(self, model: PublishedClassifier) -> None:
+    def __init__(self, model: VideoClassifier, frames: int) -> None:
         super().__init__()
         self.model = model
         self.products = nn.ModuleList()
         for suffix in _suffixes(model.recurrent):
             (weight, columns), (hidden, hidden_columns) = model.recurrent._weights(suffix)
-            self.products.append(_Product(weight, columns, model.sampling.frames))
+            self.products.append(_Product(weight, columns, frames))
             matrix = hidden.to_dense()[:, slice(*(hidden_columns or (None,)))]
             self.register_buffer(f"hidden_{suffix}", matrix.detach().clone())
 
@@ -147,11 +143,11 @@ def _suffixes(layer: Recurrent) -> list[str]:
     return [suffix for _, suffix in layer._cells()]
 
 
-def _exported(model: PublishedClassifier) -> ExportedProgram:
+def _exported(model: VideoClassifier, frames: int) -> ExportedProgram:
     dynamic = {0: Dim("batch", min=1, max=_MOST_CLIPS), 1: Dim("time", min=1, max=_MOST_FRAMES)}
     try:
         with _calm(), torch.no_grad():
-            wrapped = _Exportable(model).eval()
+            wrapped = _Exportable(model, frames).eval()
             return torch.export.export(wrapped, (_clips(model, 2, 3),), dynamic_shapes={"video": dynamic})
     except ExportError:
         raise
@@ -190,16 +186,16 @@ def _run_onnx(path: Path, video: Tensor) -> Tensor:
     return torch.from_numpy(session.run(["logits"], {"video": video.numpy()})[0])
 
 
-def _clips(model: PublishedClassifier, batch: int, time: int) -> Tensor:
+def _clips(model: VideoClassifier, batch: int, time: int) -> Tensor:
     height, width, channels = model.frame_size
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (batch, time, channels, height, width), dtype=torch.uint8, generator=generator)
 
 
 @torch.no_grad()
-def _difference(model: PublishedClassifier, run: Any) -> float:
+def _difference(model: VideoClassifier, frames: int, run: Any) -> float:
     """The largest difference over clips of other sizes than the one that was traced."""
-    clips = [_clips(model, *size) for size in ((1, 1), (2, 3), (3, min(model.sampling.frames, 16)))]
+    clips = [_clips(model, *size) for size in ((1, 1), (2, 3), (3, min(frames, 16)))]
     return max(float((run(video) - model(video)).abs().max()) for video in clips)
 
 

@@ -1,6 +1,8 @@
-"""How many numbers a model holds, part by part, beside its dense twin."""
+"""How many parameters a model has, part by part, beside those of its dense equivalent."""
 
 from __future__ import annotations
+
+from torch import nn
 
 from htzoo.models.video_classifier import VideoClassifier
 from htzoo.nn.recurrent_layer import Recurrent
@@ -8,19 +10,30 @@ from htzoo.nn.recurrent_layer import Recurrent
 PARTS = ("input_to_hidden", "hidden_to_hidden", "joint", "bias", "classifier", "backbone", "total")
 
 
-def count_parameters(model: VideoClassifier, *, dense: bool = False) -> dict[str, int]:
-    """Parameters by part, ``total`` last; ``joint`` is of weights that are input-to-hidden and hidden-to-hidden in one.
+def count_parameters(module: nn.Module, *, dense: bool = False) -> dict[str, int]:
+    """Parameters by part, ``total`` last; a bare recurrent layer has no ``classifier`` and no ``backbone``.
+
+    ``joint`` counts weights that are input-to-hidden and hidden-to-hidden in one.
 
     Args:
-        model: the model to count.
-        dense: whether every tensor network counts as the full matrix that it stands for.
+        module: a :class:`~htzoo.models.VideoClassifier`, or a recurrent layer of :mod:`htzoo.nn`.
+        dense: whether every tensor network counts as the full matrix that it represents.
+
+    Raises:
+        ValueError: it is neither.
     """
-    counts = dict.fromkeys(PARTS, 0) | count_recurrent(model.recurrent, dense=dense)
-    counts["classifier"] = sum(value.numel() for value in model.classifier.parameters())
-    if model.backbone is not None:
-        counts["backbone"] = sum(value.numel() for value in model.backbone.parameters())
-    counts["total"] = sum(counts.values())
-    return counts
+    if isinstance(module, Recurrent):
+        counts = count_recurrent(module, dense=dense)
+    elif isinstance(module, VideoClassifier):
+        counts = dict.fromkeys(PARTS, 0) | count_recurrent(module.recurrent, dense=dense)
+        counts["classifier"] = sum(value.numel() for value in module.classifier.parameters())
+        if module.backbone is not None:
+            counts["backbone"] = sum(value.numel() for value in module.backbone.parameters())
+    else:
+        raise ValueError(
+            f"module is a {type(module).__name__}: give a VideoClassifier or a recurrent layer of htzoo.nn"
+        )
+    return {**counts, "total": sum(counts.values())}
 
 
 def count_recurrent(layer: Recurrent, *, dense: bool = False) -> dict[str, int]:
@@ -28,7 +41,7 @@ def count_recurrent(layer: Recurrent, *, dense: bool = False) -> dict[str, int]:
 
     Args:
         layer: the layer to count.
-        dense: whether every tensor network counts as the full matrix that it stands for.
+        dense: whether every tensor network counts as the full matrix that it represents.
     """
     counts = {"input_to_hidden": 0, "hidden_to_hidden": 0, "joint": 0, "bias": 0}
     for name, matrix in layer.matrices().items():

@@ -65,7 +65,7 @@ def forward(
 ) -> tuple[Tensor, tuple[Tensor, ...], Kept]:
     """Outputs (rows, hidden), the last state, and what :func:`backward` shall find.
 
-    The arguments are those of :func:`htzoo.nn.scan.recur`, ``matrix`` the hidden weight (hidden, gates * hidden).
+    The arguments are those of :func:`htzoo.nn.recurrence.recur`, ``matrix`` the hidden weight (hidden, gates * hidden).
     """
     rows, hidden = x_parts.shape[0], matrix.shape[0]
     last = tuple(value.clone(memory_format=torch.contiguous_format) for value in state)

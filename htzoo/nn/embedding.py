@@ -12,7 +12,7 @@ from htzoo.formats import Dense, Format, ModeFormat
 from htzoo.formats.contract import merge
 from htzoo.formats.network import Network
 from htzoo.nn.errors import InputError
-from htzoo.nn.weight import Weight
+from htzoo.nn.weight import Weight, explain_dense_matrix
 
 
 class Embedding(nn.Module):
@@ -55,6 +55,7 @@ class Embedding(nn.Module):
         format: Format | None = None,
     ) -> None:
         super().__init__()
+        self.register_load_state_dict_pre_hook(explain_dense_matrix)  # type: ignore[no-untyped-call]
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"padding_idx is {padding_idx}: give an index of the {num_embeddings:,} embeddings")
         self.num_embeddings = num_embeddings
@@ -68,7 +69,11 @@ class Embedding(nn.Module):
         if format is None or isinstance(format, Dense):
             self.weight = nn.Parameter(torch.empty(num_embeddings, embedding_dim, device=device, dtype=dtype))
         else:
-            for name, value in {"max_norm": max_norm, "scale_grad_by_freq": scale_grad_by_freq, "sparse": sparse}.items():
+            for name, value in {
+                "max_norm": max_norm,
+                "scale_grad_by_freq": scale_grad_by_freq,
+                "sparse": sparse,
+            }.items():
                 if value:
                     raise ValueError(f"{name} is {value}, which needs a dense table: leave out either it or the format")
             columns = math.prod(format.in_modes) if isinstance(format, ModeFormat) else num_embeddings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from htzoo.nn.recurrence import Cell, Partial, State
 from htzoo.nn.recurrent_layer import OneState
-from htzoo.nn.scan import Cell, Partial, State
 
 aten = torch.ops.aten
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
-from htzoo.nn.weight import make_weight, matrix_of, reset_weight
+from htzoo.nn.weight import check_input, explain_dense_matrix, make_weight, matrix_of, reset_weight
 
 
 class Linear(nn.Module):
@@ -35,6 +35,7 @@ class Linear(nn.Module):
         format: Format | None = None,
     ) -> None:
         super().__init__()
+        self.register_load_state_dict_pre_hook(explain_dense_matrix)  # type: ignore[no-untyped-call]
         self.in_features = in_features
         self.out_features = out_features
         self.weight = make_weight(format, in_features, out_features, device=device, dtype=dtype)
@@ -54,7 +55,10 @@ class Linear(nn.Module):
             InputError: the last axis has another size, or ``input`` another type than the parameters (a ValueError and
                 a RuntimeError).
         """
-        y: Tensor = self.weight(input) if isinstance(self.weight, nn.Module) else matrix_of(self.weight)(input)
+        if isinstance(self.weight, Tensor):
+            check_input(input, self.in_features, self.weight)
+            return nn.functional.linear(input, self.weight, self.bias)
+        y: Tensor = self.weight(input)
         return y if self.bias is None else y + self.bias.to(y.dtype)  # under autocast y is in the lower precision
 
     @torch.no_grad()

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from htzoo.nn.recurrence import Cell, Partial, State
 from htzoo.nn.recurrent_layer import Recurrent
-from htzoo.nn.scan import Cell, Partial, State
 
 aten = torch.ops.aten
 
@@ -60,7 +60,7 @@ class LSTM(Recurrent):
             if self.bias:
                 getattr(self, f"bias_ih_{suffix}").chunk(4)[1].fill_(1)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
         """Run the sequence.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -10,13 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from htzoo.formats import Dense, Format, format_from_dict
+from htzoo.formats import Format, format_from_dict
 from htzoo.formats.network import Core, Network
 from htzoo.nn.errors import InputError
-from htzoo.nn.scan import Cell, State, recur
+from htzoo.nn.recurrence import Cell, State, recur
 from htzoo.nn.sequence import Order, Rows, pack, unpack
 from htzoo.nn.uncompiled import uncompiled
-from htzoo.nn.weight import AnyWeight, Matrix, Weight, check_dtype, make_weight, matrix_of, reset_weight
+from htzoo.nn.weight import (
+    AnyWeight,
+    Matrix,
+    Weight,
+    check_dtype,
+    explain_dense_matrix,
+    make_weight,
+    matrix_of,
+    reset_weight,
+)
 
 LayerFormats: TypeAlias = "Format | Sequence[Format | None] | None"
 
@@ -28,9 +36,9 @@ class Recurrent(nn.RNNBase):
     pass the input-to-hidden weight in one product, before the recurrence.
 
     Parameters have PyTorch's names. A dense weight is a plain parameter, so a layer without formats loads the state
-    dict of PyTorch's layer and the other way round; a weight in a format is a :class:`~htzoo.nn.Weight`, whose cores are
-    the parameters. Only ``bias_ih`` is trained: ``bias_hh`` adds to the same sum, and is a buffer that starts at 0. (In a
-    GRU the two play different parts, and both are trained.)
+    dict of PyTorch's layer and the other way round; a weight in a format is a :class:`~htzoo.nn.Weight`, whose cores
+    are the parameters. Only ``bias_ih`` is trained: ``bias_hh`` adds to the same sum, and is a buffer that starts at 0.
+    (In a GRU the two play different parts, and both are trained.)
 
     With ``joint_format`` the two weights of the first layer are one, ``[W U]``, which acts on ``[x; h]``. All frames
     still pass their columns in one product, and the steps multiply with the columns of h.
@@ -88,6 +96,7 @@ class Recurrent(nn.RNNBase):
         projection_format: LayerFormats = None,
     ) -> None:
         nn.Module.__init__(self)  # RNNBase's own makes dense weights
+        self.register_load_state_dict_pre_hook(explain_dense_matrix)  # type: ignore[no-untyped-call]
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if value < 1:
                 raise ValueError(f"{name} is {value}: give at least 1")
@@ -164,30 +173,12 @@ class Recurrent(nn.RNNBase):
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
         """Tensors of each layer and direction, as PyTorch's layers list them; a weight in a format gives its cores."""
-        return [
-            [tensor for name in names for tensor in _tensors(getattr(self, name))] for names in self._all_weights
-        ]
+        return [[tensor for name in names for tensor in _tensors(getattr(self, name))] for names in self._all_weights]
 
     def matrices(self) -> dict[str, Matrix]:
         """Every weight by its name, the dense ones included."""
         names = [name for names in self._all_weights for name in names if name.startswith("weight")]
         return {name: matrix_of(getattr(self, name)) for name in names}
-
-    def layer_formats(self, name: str) -> Format | tuple[Format | None, ...] | None:
-        """The format of the weights ``weight_ih``, ``weight_hh``, ``weight_hr`` or ``weight``, as the constructor takes it.
-
-        Args:
-            name: name of the weight without its layer.
-        """
-        found = [
-            None if isinstance(matrix.format, Dense) else matrix.format
-            for key, matrix in self.matrices().items()
-            if re.fullmatch(rf"{name}_l\d+", key)
-        ]
-        if not any(found):
-            return None
-        alike = found[1:] == ([None] if name == "weight_ih" else found[:1]) * (len(found) - 1)
-        return found[0] if alike or name == "weight" else tuple(found)
 
     def _cells(self) -> list[tuple[int, str]]:
         """(layer, suffix of its parameters' names) of every layer and direction, in the order of the states."""
@@ -280,19 +271,28 @@ class Recurrent(nn.RNNBase):
         """Do nothing; code written for PyTorch's layers calls it."""
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Load what PyTorch's layers and htzoo 0.1.0 saved; the latter had one bias, and dense weights one level deeper."""
+        """Load the state dicts of PyTorch's layers, and those of htzoo before its layers had PyTorch's names."""
+        for key, former in self._former_names(prefix).items():
+            if former in state_dict:
+                value = state_dict.pop(former)
+                if former.startswith(f"{prefix}bias_hn"):
+                    value = nn.functional.pad(value, (2 * self.hidden_size, 0))
+                state_dict[key] = value
+                if "bias_ih" in key and not self.trains_hidden_bias:
+                    state_dict[key.replace("bias_ih", "bias_hh")] = torch.zeros_like(value)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _former_names(self, prefix: str) -> dict[str, str]:
+        """Name in a state dict -> what htzoo saved it as when there was one bias, and a dense weight was a module."""
+        names = {}
         for name in [name for names in self._all_weights for name in names]:
-            key = prefix + name
-            if f"{key}.weight" in state_dict and isinstance(getattr(self, name), Tensor):
-                state_dict[key] = state_dict.pop(f"{key}.weight")
-            if name.startswith("bias_ih") and (former := key.replace("bias_ih_", "bias_")) in state_dict:
-                state_dict[key] = bias = state_dict.pop(former)
-                hidden = torch.zeros_like(bias)
-                own = state_dict.pop(key.replace("bias_ih_", "bias_hn_"), None)
-                if own is not None:
-                    hidden[-len(own) :] = own
-                state_dict[key.replace("bias_ih_", "bias_hh_")] = hidden
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[no-untyped-call]
+            if name.startswith("weight") and isinstance(getattr(self, name), Tensor):
+                names[name] = f"{name}.weight"
+            elif name.startswith("bias_ih"):
+                names[name] = name.replace("bias_ih", "bias")
+            elif name.startswith("bias_hh") and self.trains_hidden_bias:
+                names[name] = name.replace("bias_hh", "bias_hn")
+        return {prefix + name: prefix + former for name, former in names.items()}
 
     def to_dense(self) -> nn.RNNBase:
         """PyTorch's layer with the rebuilt weights, which gives equal outputs."""
@@ -329,7 +329,7 @@ class Recurrent(nn.RNNBase):
 class OneState(Recurrent):
     """Layers whose state is the hidden state alone."""
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, input: Tensor | PackedSequence, hx: Tensor | None = None
     ) -> tuple[Tensor | PackedSequence, Tensor]:
         """Run the sequence.
@@ -376,7 +376,7 @@ def _each_layer(name: str, given: LayerFormats, layers: int, *, first_only: bool
         return [given if layer == 0 or not first_only else None for layer in range(layers)]
     found = list(given)
     if len(found) != layers or not all(form is None or isinstance(form, Format) for form in found):
-        raise ValueError(f"{name} is {given!r}: give one format, or a list of {layers}, one format or None for each layer")
+        raise ValueError(f"{name} is {given!r}: give one format, or a list of {layers}, each a format or None")
     return found
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
+from htzoo.nn.recurrence import Cell, Partial, State
 from htzoo.nn.recurrent_layer import LayerFormats, OneState
-from htzoo.nn.scan import Cell, Partial, State
 
 aten = torch.ops.aten
 

@@ -83,6 +83,17 @@ def check_dtype(name: str, value: Tensor, parameter: Tensor) -> None:
         )
 
 
+def check_input(x: Tensor, features: int, parameter: Tensor) -> None:
+    """Refuse an input whose last axis has another size than ``features``, or that :func:`check_dtype` refuses.
+
+    Raises:
+        InputError: it is refused.
+    """
+    if x.dim() == 0 or x.shape[-1] != features:
+        raise InputError(f"input has shape {tuple(x.shape)}: give a last axis of {features:,} features")
+    check_dtype("input", x, parameter)
+
+
 @dataclass(frozen=True)
 class Matrix:
     """A weight as the layers multiply with it: a network and the tensors that fill it, wherever they are kept.
@@ -140,18 +151,16 @@ class Matrix:
             matrices = chain.matrices(cores)
         return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
 
-    def __call__(self, x: Tensor, columns: tuple[int, int] | None = None, chain: Chain | None = None) -> Tensor:
+    def __call__(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
         """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` has.
 
         Raises:
             InputError: ``x`` has another last axis, or another type than the cores.
         """
         first, last = columns or (0, self.network.in_features)
-        if x.dim() == 0 or x.shape[-1] != last - first:
-            raise InputError(f"input has shape {tuple(x.shape)}: give a last axis of {last - first:,} features")
-        check_dtype("input", x, self.cores[0])
+        check_input(x, last - first, self.cores[0])
         flat = x.reshape(-1, x.shape[-1])
-        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad, columns=columns, chain=chain)
+        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad, columns=columns)
         return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.network.out_features)
 
 
@@ -267,23 +276,34 @@ class Weight(nn.Module):
         Raises:
             InputError: ``x`` has another last axis, or another type than the cores.
         """
-        return self.matrix(x, chain=self._chain())
-
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """Explain what to do with a dense matrix that is loaded into cores."""
-        errors: list[str] = rest[-1]
-        name = prefix.removesuffix(".")
-        if isinstance(state_dict.get(name), Tensor):
-            errors.append(
-                f"{name} is a dense matrix in the state dict, and {self.format} here: load the state dict into "
-                "the layer of torch.nn and give that to htzoo.compress"
-            )
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+        check_input(x, self.in_features, self.cores[0])
+        flat = x.reshape(-1, x.shape[-1])
+        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad)
+        return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         """Shown when the module is printed."""
         size = f"{self.network.out_features} x {self.network.in_features}"
         return f"{size}, {self.format}, {self.num_parameters:,} parameters"
+
+
+def explain_dense_matrix(
+    module: nn.Module,
+    state_dict: Mapping[str, Any],
+    prefix: str,
+    _: Any,
+    __: Any,
+    ___: Any,
+    ____: Any,
+    errors: list[str],
+) -> None:
+    """A hook before a state dict is loaded: say what to do with a dense matrix where the weight has cores."""
+    for name, weight in module.named_children():
+        if isinstance(weight, Weight) and isinstance(state_dict.get(prefix + name), Tensor):
+            errors.append(
+                f"{prefix + name} is a dense matrix in the state dict, and {weight.format} here: load the state dict "
+                "into the layer of torch.nn and give that to htzoo.compress"
+            )
 
 
 AnyWeight: TypeAlias = "Weight | Tensor"  # what a layer keeps under the name of a weight; a dense one is a parameter

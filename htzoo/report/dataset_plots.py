@@ -56,7 +56,7 @@ def _small_frames(clip: Clip) -> Frames:
 
 
 def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
-    """Draw clips by class and part, and how many frames the clips have.
+    """Draw clips by class and split, and how many frames the clips have.
 
     Args:
         statistics: What to draw.
@@ -69,14 +69,14 @@ def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
     names = list(statistics.counts)
     with shared_look():
         figure = new_figure(11.0, max(3.6, 1.2 + 0.2 * len(names)))
-        figure.suptitle(f"{title}: {len(statistics.lengths):,} clips, split {statistics.rule}")
+        figure.suptitle(f"{title}: {len(statistics.lengths):,} clips, split {statistics.split_rule}")
         classes, lengths = figure.subplots(1, 2, width_ratios=(3, 2))
         start = np.zeros(len(names))
-        for part, colour in _COLOURS.items():
-            clips = np.array([statistics.counts[name][part] for name in names])
+        for split, colour in _COLOURS.items():
+            clips = np.array([statistics.counts[name][split] for name in names])
             if clips.any():
-                groups = statistics.groups[part]
-                label = f"{part} ({statistics.clips[part]:,} clips, {groups:,} group{'s' if groups > 1 else ''})"
+                groups = statistics.groups[split]
+                label = f"{split} ({statistics.clips[split]:,} clips, {groups:,} group{'s' if groups > 1 else ''})"
                 classes.barh(names, clips, left=start, color=colour, label=label, height=0.8)
                 start += clips
         classes.invert_yaxis()

@@ -112,7 +112,7 @@ class RunReport(pl.Callback):
         )
         if task.confusion is None:
             score = float(trainer.callback_metrics[f"test/{task.metric}"])
-            return replace(known, mean_average_precision=score, test_clips=data.parts.count("test"))
+            return replace(known, mean_average_precision=score, test_clips=data.splits.count("test"))
         matrix = task.confusion
         right, clips = matrix.diagonal().tolist(), matrix.sum(1).tolist()
         per_class = dict(zip(task.model.classes, zip(right, clips, strict=True), strict=True))
@@ -173,14 +173,14 @@ def _counts(pl_module: pl.LightningModule) -> tuple[dict[str, int], dict[str, in
 def _splits(data: VideoDataModule) -> dict[str, str]:
     """In words, what the clips were split into."""
     words = {}
-    for part in ("train", "val", "test"):
-        clips = [clip for clip, of_clip in zip(data.clips, data.parts, strict=True) if of_clip == part]
+    for split in ("train", "val", "test"):
+        clips = [clip for clip, of_clip in zip(data.clips, data.splits, strict=True) if of_clip == split]
         groups = sorted({clip.group for clip in clips} - {""})
         named = f", {len(groups)} group{'s' if len(groups) > 1 else ''}" if groups else ""
         if groups and all(map(str.isdigit, groups)) and int(groups[-1]) - int(groups[0]) == len(groups) - 1:
             named = f", groups {int(groups[0])} to {int(groups[-1])}"
         if clips:
-            words[part] = f"{len(clips):,} clips{named} (split {data.rule})"
+            words[split] = f"{len(clips):,} clips{named} (split {data.split_rule})"
     return words
 
 

@@ -77,13 +77,13 @@ def test_show(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert min(picture.shape[:2]) > 300 and picture[..., :3].std() > 0.05
     data_show.run(["show", "ucf11", "--root", str(root), "--split", "clip", "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["rule"] == "clip, fold 1 of 5" and found["shared"] == 25
+    assert found["split_rule"] == "clip, fold 1 of 5" and found["shared"] == 25
     assert sum(count["test"] for count in found["counts"].values()) == 320
     data_show.run(["show", "ucf11", "--root", str(root), "--list"])
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     module: VideoDataModule = UCF11(root=str(root), cache=False)
     module.setup()
-    assert Counter(line[0] for line in lines) == Counter(module.parts)
+    assert Counter(line[0] for line in lines) == Counter(module.splits)
     assert lines[0][1:] == ["basketball", "01", "UCF11_updated_mpg/basketball/v_shooting_01/v_shooting_01_01.mpg"]
 
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_done(root: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_show_a_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data_show.run(["show", str(root / "ucf11" / "clips"), "--root", str(tmp_path), "--folds", "4", "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["rule"] == "group, fold 1 of 4" and len(found["lengths"]) == 1600
+    assert found["split_rule"] == "group, fold 1 of 4" and len(found["lengths"]) == 1600
 
 
 def test_prepare_what_is_made(

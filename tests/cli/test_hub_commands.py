@@ -67,7 +67,7 @@ def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Pat
     data = FewDigits(root=str(few_root))
     data.setup()
     model = from_pretrained(published)
-    clips = [clip for clip, part in zip(data.clips, data.parts, strict=True) if part == "test"]
+    clips = [clip for clip, part in zip(data.clips, data.splits, strict=True) if part == "test"]
     right = sum(model.classify(clip.path, top=1)[0][0] == data.classes[clip.label] for clip in clips)
     assert len(clips) == model.config.result.clips
     assert right / len(clips) == pytest.approx(model.config.result.accuracy)

@@ -171,7 +171,7 @@ def test_fit_and_test(root: Path, dataset: type[VideoDataModule], settings: dict
     trainer.fit(model, datamodule=module)
     (result,) = trainer.test(model, datamodule=module, verbose=False)
     assert 0 <= result["test/accuracy"] <= 1
-    assert int(model.confusion.sum()) == sum(part == "test" for part in module.parts)  # type: ignore[union-attr]
+    assert int(model.confusion.sum()) == sum(part == "test" for part in module.splits)  # type: ignore[union-attr]
 
 
 def test_hmdb51_trains_on_no_unused_clip(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from htzoo.formats import (
     TensorTrain,
     Tucker,
 )
-from htzoo.hub.model_info import first_layer_weights, load_design
+from htzoo.hub.model_info import load_design
+from htzoo.models.model_info import first_layer_weights
 from htzoo.report.network_diagram import draw_network, plot_design
 from htzoo.report.network_layout import lay_out
 

@@ -1,4 +1,4 @@
-"""What each clip is for: training, validation or testing. All rules of all data sets are here."""
+"""Which split each clip belongs to: train, val or test. The split rules of all datasets are here."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -9,29 +9,29 @@ import numpy as np
 
 from htzoo.data.clips.clip import Clip
 
-Part = Literal["train", "val", "test"]
-Split = Literal["group", "clip", "official"]
-Official = Callable[[int], Sequence[Part | None]]
+Split = Literal["train", "val", "test"]
+SplitRule = Literal["group", "clip", "official"]
+Official = Callable[[int], Sequence[Split | None]]
 
 
 @dataclass(frozen=True)
 class Folds:
-    """How many folds a data set usually has by each rule; no official split where that is 0."""
+    """How many folds a dataset usually has under each split rule; 0 means that it has no official split."""
 
     group: int = 5
     clip: int = 5
     official: int = 0
 
-    def of(self, split: Split) -> int:
-        """Folds of this rule.
+    def of(self, rule: SplitRule) -> int:
+        """Number of folds under this split rule.
 
         Raises:
-            ValueError: The data set has no such split.
+            ValueError: The dataset has no such split.
         """
-        count: int = getattr(self, split) if split in get_args(Split) else 0
+        count: int = getattr(self, rule) if rule in get_args(SplitRule) else 0
         if not count:
-            known = [name for name in get_args(Split) if getattr(self, name)]
-            raise ValueError(f"split is {split!r}; choose one of {', '.join(known)}.")
+            known = [name for name in get_args(SplitRule) if getattr(self, name)]
+            raise ValueError(f"split is {rule!r}; choose one of {', '.join(known)}.")
         return count
 
 
@@ -39,71 +39,71 @@ class Folds:
 PAPERS_SEED = 11111986
 
 
-def check_numbers(split: Split, fold: int, folds: int, validation: float) -> None:
-    """Check what needs no clips; the arguments are those of `split_clips`.
+def check_numbers(rule: SplitRule, fold: int, folds: int, validation: float) -> None:
+    """Check the arguments of `split_clips` that can be checked without clips.
 
     Raises:
-        ValueError: A number is out of its range.
+        ValueError: A value is out of range.
     """
-    if split != "official" and folds < 2:
+    if rule != "official" and folds < 2:
         raise ValueError(f"folds is {folds}; give at least 2.")
     if not 1 <= fold <= folds:
-        raise ValueError(f"fold is {fold}, but split {split} has folds 1 to {folds}.")
+        raise ValueError(f"fold is {fold}, but split {rule} has folds 1 to {folds}.")
     if not 0 <= validation < 1:
-        raise ValueError(f"validation is {validation}; give the share of the training clips, from 0 to less than 1.")
+        raise ValueError(f"validation is {validation}; give a share of the training clips, at least 0 and below 1.")
 
 
 def split_clips(
-    clips: Sequence[Clip], split: Split, fold: int, folds: int, validation: float, official: Official
-) -> list[Part | None]:
-    """Say what each clip is for, the same on every machine and whatever the seed of the training.
+    clips: Sequence[Clip], rule: SplitRule, fold: int, folds: int, validation: float, official: Official
+) -> list[Split | None]:
+    """Assign every clip to train, val or test; the result depends on neither the machine nor the training seed.
 
-    - "group" leaves whole groups (scenes, films, people) out. With as many folds as groups, fold k leaves out the k-th
-      group; with fewer, groups are dealt out so that the folds are about equal in clips and in classes.
-    - "clip" is the random split of the papers: the clips in the order of their names, permuted by
-      `numpy.random.seed(11111986)` and cut by `array_split`; part k is for testing. Five folds are the protocol of
-      TT-RNN, and the last of them is that of BT-LSTM, which trains on the first 80 %. Clips of one scene fall on both
-      sides.
-    - "official" is what the publisher says.
+    - "group" holds out whole groups (scenes, films, people). With as many folds as groups, fold k tests on the k-th
+      group. With fewer folds, groups are distributed so that the folds are balanced in clips and in classes.
+    - "clip" is the random split of the papers: the clips sorted by name, permuted by `numpy.random.seed(11111986)` and
+      cut by `array_split`; piece k is the test split. Five folds are the protocol of TT-RNN (Yang et al., 2017); the
+      fifth is that of BT-LSTM (Ye et al., 2018), which trains on the first 80 %. Clips of one scene are in both the
+      train and the test split.
+    - "official" is the publisher's own split.
 
-    Validation clips always come out of the training part, whole groups of it, except with "clip". With `validation` 0
-    there are none, and those that the publisher has for it are trained on.
+    Validation clips are always taken from the train split: whole groups of it, except under "clip". With `validation`
+    0 there are none, and the publisher's validation clips are trained on.
 
     Args:
-        clips: All clips of the set.
-        split: Which rule.
-        fold: Which of the folds is for testing, from 1.
-        folds: How many folds.
-        validation: Share of the training part that is for validation, about; 0 keeps none.
-        official: From a fold to the publisher's parts, one a clip, None for a clip that is not used.
+        clips: All clips of the dataset.
+        rule: The split rule.
+        fold: The fold to test on, counted from 1.
+        folds: Number of folds.
+        validation: Approximate share of the train split that becomes the val split; 0 for none.
+        official: Maps a fold to the publisher's split of each clip, None for a clip that is not used.
 
     Returns:
-        For each clip its part, or None where it is not used.
+        The split of each clip, or None where it is not used.
 
     Raises:
-        ValueError: A number is out of its range, or there are too few groups or clips.
+        ValueError: A value is out of range, or there are too few groups or clips.
     """
-    check_numbers(split, fold, folds, validation)
-    parts: list[Part | None]
-    if split == "official":
-        parts = list(official(fold))
-        if "val" in parts and validation:
-            return parts
-        parts = ["train" if part == "val" else part for part in parts]
+    check_numbers(rule, fold, folds, validation)
+    splits: list[Split | None]
+    if rule == "official":
+        splits = list(official(fold))
+        if "val" in splits and validation:
+            return splits
+        splits = ["train" if split == "val" else split for split in splits]
     else:
-        number = _by_group(clips, folds, "folds") if split == "group" else _by_clip(clips, folds)
-        parts = ["test" if of_clip == fold - 1 else "train" for of_clip in number]
+        number = _by_group(clips, folds, "folds") if rule == "group" else _by_clip(clips, folds)
+        splits = ["test" if of_clip == fold - 1 else "train" for of_clip in number]
     if not validation:
-        return parts
-    train = [index for index, part in enumerate(parts) if part == "train"]
-    for index in _validation(clips, train, split, validation):
-        parts[index] = "val"
-    return parts
+        return splits
+    train = [index for index, split in enumerate(splits) if split == "train"]
+    for index in _validation(clips, train, rule, validation):
+        splits[index] = "val"
+    return splits
 
 
-def _validation(clips: Sequence[Clip], train: list[int], split: Split, share: float) -> list[int]:
-    """Those of the training clips that are for validation."""
-    if split == "clip":
+def _validation(clips: Sequence[Clip], train: list[int], rule: SplitRule, share: float) -> list[int]:
+    """The training clips that are held out for validation."""
+    if rule == "clip":
         order = np.random.RandomState(PAPERS_SEED).permutation(len(train))
         return [train[position] for position in order[: max(1, round(share * len(train)))]]
     chosen = [clips[index] for index in train]
@@ -112,7 +112,7 @@ def _validation(clips: Sequence[Clip], train: list[int], split: Split, share: fl
 
 
 def _by_clip(clips: Sequence[Clip], folds: int) -> list[int]:
-    """Fold of each clip, from 0, by the papers' permutation."""
+    """Fold of each clip, counted from 0, by the permutation of the papers."""
     if folds > len(clips):
         raise ValueError(f"folds is {folds}, but there are {len(clips)} clips; lower it.")
     order = sorted(range(len(clips)), key=lambda index: clips[index].name.split("/"))
@@ -125,20 +125,20 @@ def _by_clip(clips: Sequence[Clip], folds: int) -> list[int]:
 
 
 def _by_group(clips: Sequence[Clip], folds: int, name: str) -> list[int]:
-    """Fold of each clip, from 0, all clips of a group in one."""
+    """Fold of each clip, counted from 0; all clips of a group are in one fold."""
     members: dict[str, list[int]] = defaultdict(list)
     for index, clip in enumerate(clips):
         members[_group(clip)].append(index)
     if not 2 <= folds <= len(members):
         raise ValueError(
-            f"{name} asks for {folds} parts of whole groups, but {len(clips)} clips are of {len(members)} groups; "
-            "choose split clip, or other numbers."
+            f"{name} asks for {folds} folds of whole groups, but the {len(clips)} clips have {len(members)} groups; "
+            "choose split clip, or another number."
         )
     groups = sorted(members)
     if folds == len(groups):
         return _numbered(clips, members, {group: fold for fold, group in enumerate(groups)})
-    # Largest first, each to the fold where it adds least to the sum of squares of the clips a class, relative to the
-    # size of the class: what lacks its class most.
+    # Largest group first, each into the fold where it adds least to the sum over classes of squared clip counts,
+    # relative to the size of the class: the fold that most lacks its classes.
     size = Counter(clip.label for clip in clips)
     held = [Counter[int]() for _ in range(folds)]
     fold_of: dict[str, int] = {}
@@ -164,5 +164,5 @@ def _numbered(clips: Sequence[Clip], members: dict[str, list[int]], fold_of: dic
 
 
 def _group(clip: Clip) -> str:
-    """A clip of which no group is known is a group of its own."""
+    """A clip whose group is not known is a group of its own."""
     return clip.group or f"clip {clip.name}"

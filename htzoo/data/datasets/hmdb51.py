@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from htzoo.data.clips.splits import Folds, Part
+from htzoo.data.clips.splits import Folds, Split
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
 from htzoo.data.source import ClipLabel, Source
@@ -59,21 +59,21 @@ class HMDB51(VideoDataModule):
         film = re.sub(_TAGS, "", path.stem).removesuffix(f"_{label}")
         return ClipLabel(label, film)
 
-    def official_parts(self, fold: int) -> Sequence[Part | None]:
+    def official_splits(self, fold: int) -> Sequence[Split | None]:
         """Tag 1 is for training, 2 for testing, 0 for neither.
 
         Raises:
             DataError: A list of the split is missing or cannot be read.
         """
-        part_of: dict[tuple[str, str], Part | None] = {}
-        meaning: dict[str, Part | None] = {"0": None, "1": "train", "2": "test"}
+        split_of: dict[tuple[str, str], Split | None] = {}
+        meaning: dict[str, Split | None] = {"0": None, "1": "train", "2": "test"}
         for label in self.classes:
             path = self.folder / "splits" / f"{label}_test_split{fold}.txt"
             try:
                 for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
                     if line.strip():
                         name, tag = line.split()
-                        part_of[label, name] = meaning[tag]
+                        split_of[label, name] = meaning[tag]
             except FileNotFoundError:
                 raise DataError(
                     f"{path} does not exist; extract {self.sources[1].url} there, all {3 * len(self.classes)} files in "
@@ -81,4 +81,4 @@ class HMDB51(VideoDataModule):
                 ) from None
             except (OSError, ValueError, KeyError) as error:
                 raise DataError(f"{path} cannot be read ({error!r}); extract it again.") from error
-        return [part_of.get((self.classes[clip.label], PurePosixPath(clip.name).name)) for clip in self.clips]
+        return [split_of.get((self.classes[clip.label], PurePosixPath(clip.name).name)) for clip in self.clips]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from htzoo.data.clips.clip import Clip
-from htzoo.data.clips.splits import Folds, Part
+from htzoo.data.clips.splits import Folds, Split
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
 from htzoo.data.index import read_index
@@ -38,7 +38,7 @@ class Hollywood2(VideoDataModule):
     sources = (
         Source("ftp://ftp.irisa.fr/local/vistas/actions/Hollywood2-actions.tar.gz", "Hollywood2-actions.tar.gz"),
     )
-    split_files = tuple(f"{action}_{part}.txt" for action in classes for part in ("train", "test"))
+    split_files = tuple(f"{action}_{split}.txt" for action in classes for split in ("train", "test"))
     standard_size = (100, 234)
     default_split = "official"
     usual_folds = Folds(group=0, clip=5, official=1)
@@ -71,7 +71,7 @@ class Hollywood2(VideoDataModule):
         # The label of a clip is its row of `shown`; the list of clips has a place for one number only.
         return [self._clip_of(entry, 0) for entry in entries]
 
-    def official_parts(self, fold: int) -> Sequence[Part | None]:
+    def official_splits(self, fold: int) -> Sequence[Split | None]:
         """What the names of the clips say."""
         return ["train" if "cliptrain" in PurePosixPath(clip.name).name else "test" for clip in self.clips]
 
@@ -86,8 +86,8 @@ class Hollywood2(VideoDataModule):
     def _listed(self, action: str) -> dict[str, int]:
         """Name of every clip -> whether it shows the action, from lines such as `actioncliptrain00001  -1`."""
         found: dict[str, int] = {}
-        for part in ("train", "test"):
-            path = self.folder / "splits" / f"{action}_{part}.txt"
+        for split in ("train", "test"):
+            path = self.folder / "splits" / f"{action}_{split}.txt"
             try:
                 for line in path.read_text(encoding="utf-8").splitlines():
                     if line.strip():

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from htzoo.data.clips.clip import Clip
-from htzoo.data.clips.splits import Folds, Part
+from htzoo.data.clips.splits import Folds, Split
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
 from htzoo.data.index import has_index, read_index
@@ -107,7 +107,7 @@ class VideoFolder(VideoDataModule):
             for row, first in zip(self._rows, self._first_readings(), strict=True)
         ]
 
-    def official_parts(self, fold: int) -> Sequence[Part | None]:
+    def official_splits(self, fold: int) -> Sequence[Split | None]:
         """The split of the table."""
         return [_part(row.part) for row in self._rows]
 
@@ -160,7 +160,7 @@ def _rows_of_table(table: Path) -> list[_Row]:
     return rows
 
 
-def _part(word: str) -> Part | None:
+def _part(word: str) -> Split | None:
     match word:
         case "train" | "val" | "test":
             return word

@@ -79,9 +79,9 @@ def test_npz_and_people_left_out(tmp_path: Path) -> None:
         module.setup()
         assert module.frame_size == (16, 16, 3)
         people = {
-            part: {c.group for c, of in zip(module.clips, module.parts) if of == part} for part in ("val", "test")
+            split: {c.group for c, of in zip(module.clips, module.splits) if of == split} for split in ("val", "test")
         }
-        assert module.parts.count("test") == 840 and len(people["test"]) == 3 and len(people["val"]) == 1
+        assert module.splits.count("test") == 840 and len(people["test"]) == 3 and len(people["val"]) == 1
         tested += sorted(people["test"])
     assert sorted(tested) == [f"human{number}" for number in range(1, 10)]
 

@@ -30,10 +30,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def parts_of(module: VideoDataModule) -> dict[str, list[int]]:
+def splits_of(module: VideoDataModule) -> dict[str, list[int]]:
     found = defaultdict(list)
-    for index, part in enumerate(module.parts):
-        found[part or "unused"].append(index)
+    for index, split in enumerate(module.splits):
+        found[split or "unused"].append(index)
     return found
 
 
@@ -112,33 +112,33 @@ def test_ucf11(root: Path) -> None:
     assert groups(module, list(range(1600))) == {f"{group:02d}" for group in range(1, 26)}
     for fold in (1, 7, 25):
         module = ready(UCF11, root, fold=fold)
-        parts = parts_of(module)
-        assert groups(module, parts["test"]) == {f"{fold:02d}"} and "unused" not in parts
-        assert len(groups(module, parts["train"])) + len(groups(module, parts["val"])) == 24
-        assert set(by_class(module, parts["val"])) == set(range(11))
-    assert [len(parts_of(ready(UCF11, root, split="clip", fold=fold))["test"]) for fold in range(1, 6)] == [320] * 5
-    assert len(parts_of(ready(UCF11, root, split="clip", fold=5))["val"]) == 128
+        splits = splits_of(module)
+        assert groups(module, splits["test"]) == {f"{fold:02d}"} and "unused" not in splits
+        assert len(groups(module, splits["train"])) + len(groups(module, splits["val"])) == 24
+        assert set(by_class(module, splits["val"])) == set(range(11))
+    assert [len(splits_of(ready(UCF11, root, split="clip", fold=fold))["test"]) for fold in range(1, 6)] == [320] * 5
+    assert len(splits_of(ready(UCF11, root, split="clip", fold=5))["val"]) == 128
     five = ready(UCF11, root, folds=5)
-    assert len(groups(five, parts_of(five)["test"])) == 5
+    assert len(groups(five, splits_of(five)["test"])) == 5
 
 
 def test_ucf50(root: Path) -> None:
     module = ready(UCF50, root, fold=25)
     assert len(module.clips) == 2500
-    assert by_class(module, parts_of(module)["test"]) == dict.fromkeys(range(50), 2)
+    assert by_class(module, splits_of(module)["test"]) == dict.fromkeys(range(50), 2)
 
 
 def test_hmdb51(root: Path) -> None:
     tested = []
     for fold in (1, 2, 3):
         module = ready(HMDB51, root, fold=fold)
-        parts = parts_of(module)
-        assert len(module.clips) == 6766 and len(parts["unused"]) == 6766 - 51 * 100
-        assert by_class(module, parts["test"]) == dict.fromkeys(range(51), 30)
-        assert by_class(module, parts["train"] + parts["val"]) == dict.fromkeys(range(51), 70)
-        assert 0.08 < len(parts["val"]) / 3570 < 0.12
-        assert not groups(module, parts["train"]) & groups(module, parts["val"])
-        tested.append(parts["test"])
+        splits = splits_of(module)
+        assert len(module.clips) == 6766 and len(splits["unused"]) == 6766 - 51 * 100
+        assert by_class(module, splits["test"]) == dict.fromkeys(range(51), 30)
+        assert by_class(module, splits["train"] + splits["val"]) == dict.fromkeys(range(51), 70)
+        assert 0.08 < len(splits["val"]) / 3570 < 0.12
+        assert not groups(module, splits["train"]) & groups(module, splits["val"])
+        tested.append(splits["test"])
     assert len({tuple(indices) for indices in tested}) == 3
     with pytest.raises(ValueError, match="fold is 4, but split official has folds 1 to 3"):
         ready(HMDB51, root, fold=4)
@@ -154,7 +154,7 @@ def test_hmdb51_without_its_lists(root: Path, tmp_path: Path) -> None:
         (tmp_path / "hmdb51" / name).symlink_to(root / "hmdb51" / name)
     with pytest.raises(DataError, match=r"brush_hair_test_split1\.txt does not exist; extract .*rar there"):
         ready(HMDB51, tmp_path)
-    assert len(parts_of(ready(HMDB51, tmp_path, split="group"))["test"]) > 1300
+    assert len(splits_of(ready(HMDB51, tmp_path, split="group"))["test"]) > 1300
     (tmp_path / "hmdb51" / "splits").mkdir()
     (tmp_path / "hmdb51" / "splits" / "brush_hair_test_split1.txt").write_text("a.avi 7\n")
     with pytest.raises(DataError, match=r"brush_hair_test_split1\.txt cannot be read \(KeyError\('7'\)\)"):
@@ -164,10 +164,10 @@ def test_hmdb51_without_its_lists(root: Path, tmp_path: Path) -> None:
 def test_ytc(root: Path) -> None:
     module = ready(YouTubeCelebrities, root)
     assert len(module.clips) == 1910 and module.num_classes == 47 and module.classes[0] == "first0_last0"
-    assert [len(parts_of(ready(YouTubeCelebrities, root, fold=fold))["test"]) for fold in range(1, 6)] == [382] * 5
+    assert [len(splits_of(ready(YouTubeCelebrities, root, fold=fold))["test"]) for fold in range(1, 6)] == [382] * 5
     by_video = ready(YouTubeCelebrities, root, split="group")
-    parts = parts_of(by_video)
-    assert not groups(by_video, parts["test"]) & groups(by_video, parts["train"] + parts["val"])
+    splits = splits_of(by_video)
+    assert not groups(by_video, splits["test"]) & groups(by_video, splits["train"] + splits["val"])
     assert len(YouTubeCelebrities(root="nowhere").classes) == 47
 
 
@@ -181,10 +181,10 @@ def test_fight(root: Path) -> None:
     sizes = []
     for fold in range(1, 6):
         module = ready(SurveillanceFight, root, fold=fold)
-        parts = parts_of(module)
-        assert not groups(module, parts["test"]) & groups(module, parts["train"] + parts["val"])
-        assert all(28 <= count <= 32 for count in by_class(module, parts["test"]).values())
-        sizes.append(len(parts["test"]))
+        splits = splits_of(module)
+        assert not groups(module, splits["test"]) & groups(module, splits["train"] + splits["val"])
+        assert all(28 <= count <= 32 for count in by_class(module, splits["test"]).values())
+        sizes.append(len(splits["test"]))
     assert sum(sizes) == 300 and max(sizes) - min(sizes) <= 2
 
 

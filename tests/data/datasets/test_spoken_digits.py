@@ -116,11 +116,11 @@ def test_a_speaker_left_out(tmp_path: Path) -> None:
         module.setup()
         assert len(module.clips) == SpokenDigits.clip_count and module.frame_size == (64, 4, 3)
         groups = {
-            part: {clip.group for clip, of_clip in zip(module.clips, module.parts, strict=True) if of_clip == part}
-            for part in ("train", "val", "test")
+            split: {clip.group for clip, of_clip in zip(module.clips, module.splits, strict=True) if of_clip == split}
+            for split in ("train", "val", "test")
         }
         assert groups["test"] == {speaker} and len(groups["val"]) == 1 and len(groups["train"]) == 4
-        assert module.parts.count("test") == 500
+        assert module.splits.count("test") == 500
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

@@ -114,9 +114,9 @@ def test_a_table(folder: Path, tmp_path: Path) -> None:
     table.write_text("path,label,group,split\n" + "\n".join(lines) + "\n")
     module = ready(folder, table=str(table), validation=0.34)
     assert module.classes == ("even", "odd") and module.split == "official"
-    assert Counter(module.parts) == {"train": 4, "val": 2, "test": 4}
-    assert module.parts[6:] == ("test",) * 4
-    assert ready(folder, table=str(table), split="group", folds=5).parts.count("test") == 2
+    assert Counter(module.splits) == {"train": 4, "val": 2, "test": 4}
+    assert module.splits[6:] == ("test",) * 4
+    assert ready(folder, table=str(table), split="group", folds=5).splits.count("test") == 2
     table.write_text("path,label\n" + "\n".join(",".join(line.split(",")[:2]) for line in lines))
     assert ready(folder, table=str(table)).split == "group"
 

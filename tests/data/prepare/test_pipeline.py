@@ -307,7 +307,7 @@ def test_hollywood2(tmp_path: Path) -> None:
     assert prepare(Hollywood2, tmp_path / "root", _write(tmp_path / "given", files)).clips == 3
     module = Hollywood2(root=str(tmp_path / "root"), cache=False, validation=0.5)
     module.setup()
-    assert sorted(str(part) for part in module.parts) == ["test", "train", "val"]
+    assert sorted(str(part) for part in module.splits) == ["test", "train", "val"]
     assert sorted(module.label_of(index) for index in range(3)) == ["Eat Run", "Run", "Run"]
     found = describe(module)
     shown = {name: sum(parts.values()) for name, parts in found.counts.items()}

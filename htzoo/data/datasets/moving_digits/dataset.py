@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from htzoo.data.clips.clip import Clip
-from htzoo.data.clips.splits import Folds, Part
+from htzoo.data.clips.splits import Folds, Split
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.datasets.moving_digits.generate import CLIPS, GROUPS, HEIGHT, WIDTH, make_moving_digits
 from htzoo.data.datasets.moving_digits.render import MOTIONS
@@ -64,9 +64,9 @@ class MovingDigits(VideoDataModule):
         """List the clips of the index, motion by motion: the order that the draws of published runs had."""
         return sorted(super().list_clips(), key=lambda clip: (clip.label, clip.name))
 
-    def official_parts(self, fold: int) -> Sequence[Part | None]:
+    def official_splits(self, fold: int) -> Sequence[Split | None]:
         """Split by group."""
-        return [_part(int(clip.group)) for clip in self.clips]
+        return [_split_of(int(clip.group)) for clip in self.clips]
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Draw the shifts of a training batch, where reading its indices does not wait for the device."""
@@ -104,7 +104,7 @@ class MovingDigitsHard(MovingDigits):
     _hard = True
 
 
-def _part(group: int) -> Part:
+def _split_of(group: int) -> Split:
     if group <= _LAST_TRAIN_GROUP:
         return "train"
     return "val" if group <= _LAST_VAL_GROUP else "test"

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -81,8 +81,8 @@ def test_any_chain(
     chosen, in_features, out_features = data.draw(formats((name,)))
     try:
         network = chosen.network(in_features, out_features, gates)
-    except ValueError:  # ranks that are more than the modes allow
-        return
+    except ValueError:  # ranks above what the modes allow
+        reject()
     check(network, chain_for(network, rows, input_gradient, machine), rows, input_gradient)
 
 
