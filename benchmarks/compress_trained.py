@@ -37,7 +37,8 @@ from htzoo.configs import load_config
 from htzoo.data.datasets.registry import find_dataset
 from htzoo.files import replacing
 from htzoo.formats.suggest import suggest
-from htzoo.hub.open_model import open_classifier
+from htzoo.hub.classifier import ZooClassifier
+from htzoo.hub.open_model import open_model
 from htzoo.nn import LSTM
 from htzoo.report.machine import describe_machine, machine_line
 
@@ -113,7 +114,7 @@ def compress(source: str, checkpoint: str, method: str, budget: int) -> dict[str
 @torch.no_grad()
 def accuracy(model: str, source: str) -> float:
     """Share of the test clips of the source's configuration that a model names right."""
-    classifier = open_classifier(model)
+    classifier = open_model(model, ZooClassifier)
     name, given = SOURCES[source]
     data = find_dataset(name)(**load_config(source)["data"]["init_args"] | given)
     data.setup()

@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from htzoo import from_pretrained
 from htzoo.data.datasets.registry import find_dataset
-from htzoo.hub.classifier import PublishedClassifier
+from htzoo.hub.classifier import ZooClassifier
 from htzoo.hub.packaged_weights import checkpoint_folder, pretrained_names
 
 
 @torch.no_grad()
-def rounded(model: PublishedClassifier) -> tuple[PublishedClassifier, int]:
+def rounded(model: ZooClassifier) -> tuple[ZooClassifier, int]:
     """The model with the weights that 8 bits leave of it, and the bytes of its file."""
     model = copy.deepcopy(model)
     state = {}
@@ -43,7 +43,7 @@ def rounded(model: PublishedClassifier) -> tuple[PublishedClassifier, int]:
 def measure(name: str, root: str) -> None:
     """Print a line."""
     model = from_pretrained(f"zoo:{name}")
-    assert isinstance(model, PublishedClassifier) and model.config.result is not None
+    assert isinstance(model, ZooClassifier) and model.config.result is not None
     result = model.config.result
     fold = re.search(r"fold (\d+) of", result.split)
     data = find_dataset(result.dataset)(root=root, **({} if fold is None else {"fold": int(fold[1])}))

@@ -19,7 +19,7 @@ import torch
 
 from htzoo.configs import load_config
 from htzoo.data import MovingDigits
-from htzoo.hub.registry import model_arguments
+from htzoo.hub.registry import read_zoo_config
 from htzoo.tasks import VideoClassification
 
 warnings.filterwarnings("ignore")
@@ -46,12 +46,14 @@ def train(
     """Seconds of the epochs, and the trained weights."""
     pl.seed_everything(0, verbose=False)
     settings = load_config(config)["data"]["init_args"]
+    model, weights = read_zoo_config(config)
     data = MovingDigits(root=root, num_workers=0, **settings)
     task = VideoClassification(
         lambda parameters: torch.optim.AdamW(parameters, lr=0.002),
         schedule="constant",
         feature_cache=cache,
-        **model_arguments(config),
+        **model.arguments,
+        backbone_weights=weights,
     )
     times = EpochTimes()
     trainer = pl.Trainer(

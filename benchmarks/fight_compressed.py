@@ -33,10 +33,9 @@ from htzoo.cli.training import run
 from htzoo.configs import load_config
 from htzoo.data import SurveillanceFight
 from htzoo.formats import format_from_dict
-from htzoo.hub.classifier import PublishedClassifier
+from htzoo.hub.classifier import ZooClassifier
 from htzoo.hub.compress_classifier import compress_classifier
-from htzoo.hub.save import save_pretrained
-from htzoo.hub.training_run import read_run
+from htzoo.hub.open_model import open_model
 from htzoo.models.backbone import Backbone
 
 ROOT = Path(__file__).parents[1]
@@ -85,12 +84,12 @@ def measure(fold: int, seed: int, root: str, folder: Path) -> dict[str, Any]:
     common = [f"--data.root={root}", f"--data.fold={fold}", f"--seed_everything={seed}"]
     common += [f"--trainer.default_root_dir={folder}"]
     checkpoint, dense = fit(DENSE, common)
-    parent = read_run(Path(checkpoint))
+    parent = open_model(checkpoint, ZooClassifier)
     wanted = load_config(SMALL)["model"]["init_args"]
     formats = {key: format_from_dict(wanted[key]) for key in ("input_format", "hidden_format")}
-    small, weights = compress_classifier(parent.model, formats)
-    save_pretrained(small, folder / "small", small.config)
-    save_pretrained(parent.model, folder / "dense", parent.config)
+    small, weights = compress_classifier(parent, formats)
+    small.save_pretrained(folder / "small")
+    parent.save_pretrained(folder / "dense")
     again = [*common, f"--model.optimizer.lr={RATE}"]
     row = {
         "parameters": sum(parameter.numel() for parameter in small.recurrent.parameters()),
@@ -113,7 +112,7 @@ def fit(config: str, words: list[str]) -> tuple[str, float]:
 
 
 @torch.no_grad()
-def accuracy(model: PublishedClassifier, root: str, fold: int) -> float:
+def accuracy(model: ZooClassifier, root: str, fold: int) -> float:
     """Share of a fold's test clips that a model names right, from the features that the trainings kept."""
     given = load_config(DENSE)["data"]["init_args"] | {"root": root, "fold": fold}
     data = SurveillanceFight(**given)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from htzoo import list_models
 from htzoo.files import replacing
-from htzoo.hub.model_info import load_design
+from htzoo.hub.model_info import read_info
 from htzoo.report.models_table import format_name
 from htzoo.report.parameter_table import fewer, first_parameters, layer_parameters
 
@@ -171,7 +171,7 @@ def _notes(designs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     """Write the page."""
-    designs = [load_design(name)[0] for name in tqdm(list_models(), desc="counting", unit="model")]
+    designs = [read_info(name)[0] for name in tqdm(list_models(), desc="counting", unit="model")]
     write_results(designs, read_measured(DOCS / "measured.csv"), DOCS / "results.md")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from htzoo.compression.compress_layer import compress
-    from htzoo.hub.pretrained import from_pretrained
+    from htzoo.hub.open_model import from_pretrained
     from htzoo.hub.registry import create_model, list_models
 
 __version__ = "0.1.0"
@@ -16,7 +16,7 @@ __all__ = ["compress", "create_model", "from_pretrained", "list_models"]
 _MODULES = {  # imported when first asked for: they need torch
     "compress": "htzoo.compression.compress_layer",
     "create_model": "htzoo.hub.registry",
-    "from_pretrained": "htzoo.hub.pretrained",
+    "from_pretrained": "htzoo.hub.open_model",
     "list_models": "htzoo.hub.registry",
 }
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from htzoo.hub.open_model import HubOptions
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,6 +72,8 @@ def add_hub_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--local-files-only", action="store_true", help="never ask the Hub, use what is in the cache")
 
 
-def hub_options(given: argparse.Namespace) -> dict[str, object]:
+def hub_options(given: argparse.Namespace) -> HubOptions:
     """What was given of them."""
-    return {"revision": given.revision, "cache_dir": given.cache_dir, "local_files_only": given.local_files_only}
+    from htzoo.hub.open_model import HubOptions
+
+    return HubOptions(given.revision, given.cache_dir, given.local_files_only)

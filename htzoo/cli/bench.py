@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import sys
 from collections.abc import Sequence
@@ -138,11 +137,12 @@ def _of_formats(names: Sequence[str], setting: str) -> Setting:
 def _of_models(names: Sequence[str]) -> list[tuple[Setting, dict[str, Recurrent]]]:
     """The recurrent layers of models, those of one size together."""
     from htzoo.bench.settings import Setting
-    from htzoo.hub.registry import model_on_meta
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
 
     groups: dict[tuple[object, ...], tuple[Setting, dict[str, Recurrent]]] = {}
     for name in names:
-        layer: Recurrent = copy.deepcopy(model_on_meta(name).recurrent)
+        layer: Recurrent = open_model(name, ZooClassifier, weights=False).recurrent
         if layer.num_layers > 1 or layer.bidirectional:
             raise ValueError(f"{name} has several layers or directions: give a model with one of each")
         sizes = layer.input_size, layer.hidden_size, FRAMES

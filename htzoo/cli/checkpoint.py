@@ -63,9 +63,10 @@ def load_published(name: str, task: VideoClassification, data: LightningDataModu
     Raises:
         ValueError: there is no such model, or it is another one.
     """
-    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
 
-    model = open_classifier(name)
+    model = open_model(name, ZooClassifier)
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
     _compare(name, model.config.arguments, state, task)
     task.load_state_dict(state)

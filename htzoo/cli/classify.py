@@ -65,10 +65,10 @@ def run(words: Sequence[str]) -> None:
         parser.error("--stride is given without --window: give both")
 
     from htzoo.data import VideoError
-    from htzoo.hub.classifier import PublishedClassifier
-    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
 
-    def label(model: PublishedClassifier, path: Path) -> Iterator[Labelled]:
+    def label(model: ZooClassifier, path: Path) -> Iterator[Labelled]:
         try:
             if given.window is None:
                 yield Labelled(str(path), labels=tuple(model.classify(path, given.top)))
@@ -80,7 +80,7 @@ def run(words: Sequence[str]) -> None:
             yield Labelled(str(path), error=text if str(path) in text else f"{path}: {text}")
 
     paths = _videos(given.videos)
-    model = open_classifier(given.model, **hub_options(given))
+    model = open_model(given.model, ZooClassifier, hub=hub_options(given))
     found: list[Labelled] = []
     bar = tqdm(paths, unit="video", leave=False, disable=None if len(paths) > 1 else True)
     for path in bar:

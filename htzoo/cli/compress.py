@@ -85,8 +85,9 @@ def run(words: Sequence[str]) -> None:
 
     from htzoo.compression.compress_model import STATE_DICTS, compress_layer, read_layer
     from htzoo.configs import load_config
+    from htzoo.hub.classifier import ZooClassifier
     from htzoo.hub.compress_classifier import compress_classifier
-    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.open_model import open_model
     from htzoo.hub.save import save_pretrained
     from htzoo.hub.training_run import is_of_run
 
@@ -104,7 +105,7 @@ def run(words: Sequence[str]) -> None:
         after, rows = compress_layer(before, formats)
         save_pretrained(after, given.output)
     else:
-        model = open_classifier(given.model, **hub_options(given))
+        model = open_model(given.model, ZooClassifier, hub=hub_options(given))
         before = model.recurrent
         formats = _formats(given, shape, before)
         small, rows = compress_classifier(model, formats)
@@ -308,8 +309,10 @@ def _fine_tune(
 ) -> None:
     """Train from the compressed weights with the settings of a configuration; the best epoch takes their place."""
     from htzoo.cli.training import run as train
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
     from htzoo.hub.save import save_pretrained
-    from htzoo.hub.training_run import read_run
+    from htzoo.hub.training_run import read_training
 
     given = {key: json.dumps(None if form is None else form.to_dict()) for key, form in formats.items()}
     if "joint_format" in given:
@@ -319,12 +322,12 @@ def _fine_tune(
     sys.stdout.flush()
     cli = train(["fit", "--config", config, *flags, start, *words])
     best = Path(cli.trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
-    trained = read_run(best)
+    trained = open_model(best, ZooClassifier)
     named = replace(trained.config, name=output.resolve().name)  # the configuration has the name of another
-    training = trained.training
+    training = read_training(best)
     if training is not None:  # training alone, from weights that it has replaced, cannot be done again
         training = replace(training, summary=replace(training.summary, command=command))
-    save_pretrained(trained.model, output, named, training=training, pictures=trained.pictures)
+    save_pretrained(trained, output, named, training=training)
     result = trained.config.result
     reached = "" if result is None else f", test accuracy {result.accuracy:.3f}"
     print(f"{output}: fine-tuned{reached}")

@@ -71,7 +71,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _module(options: argparse.Namespace) -> VideoDataModule:
-    from htzoo.data.datasets.registry import DATASETS, find_dataset
+    from htzoo.data.datasets.registry import dataset_names, find_dataset
 
     settings: dict[str, Any] = {
         "root": options.root,
@@ -81,7 +81,7 @@ def _module(options: argparse.Namespace) -> VideoDataModule:
         "validation": options.validation,
         "cache": False,
     }
-    if options.name not in DATASETS and Path(options.name).is_dir():
+    if options.name not in dataset_names() and Path(options.name).is_dir():
         from htzoo.data.datasets.video_folder import VideoFolder
 
         return VideoFolder(options.name, **settings)

@@ -19,7 +19,7 @@ from htzoo.cli.arguments import Parser
 if TYPE_CHECKING:
     import gradio
 
-    from htzoo.hub.classifier import PublishedClassifier
+    from htzoo.hub.classifier import ZooClassifier
 
 DESCRIPTION = """\
 Open a page in the browser: drop in a video, and see the frames that a model looks at, its labels, how long it took, and
@@ -134,19 +134,20 @@ def _page(names: Sequence[str], folder: Path) -> gradio.Blocks:
     return page
 
 
-def _opened(name: str) -> PublishedClassifier:
+def _opened(name: str) -> ZooClassifier:
     """A model that has labelled a clip, so that the first time is none of planning."""
     import numpy as np
 
-    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
 
-    model = open_classifier(name)
+    model = open_model(name, ZooClassifier)
     height, width, channels = model.frame_size
     model.label(np.zeros((model.sampling.frames * model.sampling.per_segment, height, width, channels), np.uint8))
     return model
 
 
-def _describe(model: PublishedClassifier, picture: Path) -> tuple[str, str]:
+def _describe(model: ZooClassifier, picture: Path) -> tuple[str, str]:
     """A model in words, and a picture of its networks."""
     from htzoo.models.model_info import first_layer_weights, model_info
     from htzoo.report.network_diagram import plot_design
@@ -158,7 +159,7 @@ def _describe(model: PublishedClassifier, picture: Path) -> tuple[str, str]:
     return f"{ours:,} parameters, {dense:,} if it were dense. Labels: {', '.join(model.classes)}.", str(picture)
 
 
-def _look(model: PublishedClassifier, video: str) -> tuple[dict[str, float], list[Any], str]:
+def _look(model: ZooClassifier, video: str) -> tuple[dict[str, float], list[Any], str]:
     """Labels, what was looked at, and how long it took."""
     start = perf_counter()
     frames = model.read(video)

@@ -34,10 +34,11 @@ def run(words: Sequence[str]) -> None:
     if given.output.suffix not in (".onnx", ".pt2"):
         parser.error(f"--output is {given.output}: give a file that ends in .onnx or .pt2")
 
-    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
     from htzoo.models.export import export
 
-    model = open_classifier(given.model, **hub_options(given))
+    model = open_model(given.model, ZooClassifier, hub=hub_options(given))
     metadata = {
         "classes": json.dumps(model.classes, ensure_ascii=False),
         "frame_size": json.dumps(model.frame_size),

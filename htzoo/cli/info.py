@@ -38,10 +38,10 @@ def run(words: Sequence[str]) -> None:
     if asked.picture is not None and asked.picture.suffix != ".png":
         parser.error(f"--picture is {str(asked.picture)!r}: give a name that ends in .png")
 
-    from htzoo.hub.model_info import load_design
+    from htzoo.hub.model_info import read_info
     from htzoo.report.models_table import info_sheet
 
-    design, model = load_design(asked.model)
+    design, model = read_info(asked.model)
     if asked.picture is not None:
         from htzoo.models.model_info import first_layer_weights
         from htzoo.report.network_diagram import plot_design

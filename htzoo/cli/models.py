@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> None:
 def _print(names: Sequence[str], as_json: bool) -> None:
     from tqdm import tqdm
 
-    from htzoo.hub.model_info import load_design
+    from htzoo.hub.model_info import read_info
     from htzoo.hub.packaged_weights import measured
     from htzoo.hub.registry import list_models
     from htzoo.report.models_table import models_table
@@ -66,7 +66,7 @@ def _print(names: Sequence[str], as_json: bool) -> None:
     pretrained = list_models(pretrained=True)
     results = {name: measured(name) for name in names}
     bar = tqdm(names, desc="counting", unit="model", leave=False, delay=2, disable=None)
-    designs = [load_design(name, count_macs=as_json)[0] for name in bar]
+    designs = [read_info(name, count_macs=as_json)[0] for name in bar]
     if as_json:
         facts = {
             name: {"pretrained": name in pretrained, "measured": result and asdict(result)}

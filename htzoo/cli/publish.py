@@ -28,7 +28,7 @@ def run(words: Sequence[str]) -> None:
         words: the command line, without ``htzoo``.
     """
     parser = Parser("publish", DESCRIPTION)
-    parser.add_argument("checkpoint", metavar="CKPT", help="RUN/checkpoints/best.ckpt, or a folder that htzoo saved")
+    parser.add_argument("source", metavar="RUN", help="a training run, its checkpoint, or a folder that htzoo saved")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--repo", metavar="ORG/NAME", help="repository on the Hub; made if it is missing")
     where.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write here what the repository would hold")
@@ -38,28 +38,31 @@ def run(words: Sequence[str]) -> None:
     given = parser.parse_args(words[1:])
     if given.output is not None and (given.private or given.revision or given.dry_run):
         parser.error("--private, --revision and --dry-run are for --repo: leave them out")
-    source = Path(given.checkpoint)
+    source = Path(given.source)
     with TemporaryDirectory() as made:
         if given.output is not None:
             saved = _save(source, given.output, None)
             print(f"{saved}: {_sizes({path.name: path for path in saved.iterdir()})}")
             return
-        folder = source if source.is_dir() else _save(source, Path(made), given.repo)
+        folder = source if (source / "config.json").is_file() else _save(source, Path(made), given.repo)
         _publish(folder, given.repo, given.private, given.revision, given.dry_run)
 
 
 def _save(source: Path, output: Path, load_as: str | None) -> Path:
     """Save the model of a run, with what the run says of it."""
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.open_model import open_model
     from htzoo.hub.packaged_weights import checkpoint_folder
     from htzoo.hub.save import save_pretrained
-    from htzoo.hub.training_run import read_run
+    from htzoo.hub.training_run import BEST, read_training
 
-    if source.is_dir():
-        raise ValueError(f"{source} is a folder already: give the checkpoint of a run, or --repo")
-    run = read_run(source)
+    checkpoint = source / BEST if source.is_dir() else source
+    if source.is_dir() and not checkpoint.is_file():
+        raise ValueError(f"{source} has neither config.json nor {BEST} in it: give a training run, or a saved folder")
+    model = open_model(checkpoint, ZooClassifier)
     if load_as is None and output.resolve().parent == checkpoint_folder().resolve():
         load_as = output.resolve().name
-    return save_pretrained(run.model, output, run.config, training=run.training, load_as=load_as, pictures=run.pictures)
+    return save_pretrained(model, output, model.config, training=read_training(checkpoint), load_as=load_as)
 
 
 def _publish(folder: Path, repo: str, private: bool | None, revision: str | None, dry_run: bool) -> None:

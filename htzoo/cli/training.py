@@ -38,12 +38,12 @@ from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.progress_bar import Bar  # noqa: E402
 from htzoo.configs import find_config, load_config  # noqa: E402
 from htzoo.data import VideoDataModule  # noqa: E402
-from htzoo.data.datasets.registry import DATASETS, find_dataset  # noqa: E402
+from htzoo.data.datasets.registry import dataset_names, find_dataset  # noqa: E402
 from htzoo.report.run_folder import RunReport  # noqa: E402
 from htzoo.tasks import MultiLabelClassification, Throughput, VideoClassification  # noqa: E402
 
 # The parser knows a class by its bare name once it is imported: this is never read.
-NAMED_CLASSES = (*map(find_dataset, DATASETS), VideoClassification, MultiLabelClassification)
+NAMED_CLASSES = (*map(find_dataset, dataset_names()), VideoClassification, MultiLabelClassification)
 
 FROM_DATA = ("classes", "frame_size")  # arguments of the model that are attributes of the data
 

@@ -1,10 +1,11 @@
 """Video data: exact frame reading, clips, caching, and Lightning data modules.
 
-Names are imported on first use, so that a process that only makes or reads video does not wait for Lightning.
+Names are imported on first use, so that a process that only writes or reads video does not wait for Lightning. Every
+dataset is here too, by the name of its class: `htzoo.data.UCF11`. See `htzoo.data.datasets.registry`.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from htzoo.data.clips.clip import Clip
@@ -19,19 +20,9 @@ if TYPE_CHECKING:
         uniform_indices,
     )
     from htzoo.data.datamodule import VideoDataModule
-    from htzoo.data.datasets.fir_action import FIRAction
-    from htzoo.data.datasets.hmdb51 import HMDB51
-    from htzoo.data.datasets.hollywood2 import Hollywood2
-    from htzoo.data.datasets.moving_digits.dataset import MovingDigits, MovingDigitsHard
     from htzoo.data.datasets.moving_digits.generate import make_moving_digits
     from htzoo.data.datasets.moving_digits.shift import shift_on_torus
-    from htzoo.data.datasets.registry import find_dataset
-    from htzoo.data.datasets.spoken_digits import SpokenDigits
-    from htzoo.data.datasets.surveillance_fight import SurveillanceFight
-    from htzoo.data.datasets.ucf11 import UCF11
-    from htzoo.data.datasets.ucf50 import UCF50
-    from htzoo.data.datasets.video_folder import VideoFolder
-    from htzoo.data.datasets.youtube_celebrities import YouTubeCelebrities
+    from htzoo.data.datasets.registry import dataset_names, find_dataset
     from htzoo.data.errors import DataError, VideoError
     from htzoo.data.video.encode import write_video
     from htzoo.data.video.read import count_frames, read_frames
@@ -41,25 +32,15 @@ _HOME = {
     "ClipDataset": "clips.dataset",
     "DataError": "errors",
     "EachOnceSampler": "clips.frame_sampler",
-    "FIRAction": "datasets.fir_action",
     "FrameCache": "clips.frame_cache",
     "FrameOrder": "clips.frame_sampler",
     "FrameSampler": "clips.frame_sampler",
-    "HMDB51": "datasets.hmdb51",
-    "Hollywood2": "datasets.hollywood2",
-    "MovingDigits": "datasets.moving_digits.dataset",
-    "MovingDigitsHard": "datasets.moving_digits.dataset",
-    "SpokenDigits": "datasets.spoken_digits",
-    "SurveillanceFight": "datasets.surveillance_fight",
     "TrainSampler": "clips.frame_sampler",
-    "UCF11": "datasets.ucf11",
-    "UCF50": "datasets.ucf50",
     "VideoDataModule": "datamodule",
     "VideoError": "errors",
-    "VideoFolder": "datasets.video_folder",
-    "YouTubeCelebrities": "datasets.youtube_celebrities",
     "collate_clips": "clips.dataset",
     "count_frames": "video.read",
+    "dataset_names": "datasets.registry",
     "find_dataset": "datasets.registry",
     "make_moving_digits": "datasets.moving_digits.generate",
     "ordered": "clips.frame_sampler",
@@ -70,29 +51,19 @@ _HOME = {
 }
 
 __all__ = [
-    "HMDB51",
-    "UCF11",
-    "UCF50",
     "Clip",
     "ClipDataset",
     "DataError",
     "EachOnceSampler",
-    "FIRAction",
     "FrameCache",
     "FrameOrder",
     "FrameSampler",
-    "Hollywood2",
-    "MovingDigits",
-    "MovingDigitsHard",
-    "SpokenDigits",
-    "SurveillanceFight",
     "TrainSampler",
     "VideoDataModule",
     "VideoError",
-    "VideoFolder",
-    "YouTubeCelebrities",
     "collate_clips",
     "count_frames",
+    "dataset_names",
     "find_dataset",
     "make_moving_digits",
     "ordered",
@@ -103,11 +74,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name[:1].isupper():
+        from htzoo.data.datasets.registry import class_names, find_dataset
+
+        if name in class_names():
+            return find_dataset(class_names()[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    from htzoo.data.datasets.registry import class_names
+
+    return sorted([*__all__, *class_names()])

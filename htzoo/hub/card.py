@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Training:
         title: full name of the dataset.
         homepage: web page of the dataset.
         licence: its licence, in words.
+        plots: name in the folder of the model -> file of the run.
     """
 
     summary: RunSummary
@@ -67,11 +68,10 @@ class Training:
     title: str = ""
     homepage: str = ""
     licence: str = ""
+    plots: Mapping[str, Path] = field(default_factory=dict)
 
 
-def model_card(
-    config: ModelConfig, module: nn.Module, training: Training | None, load_as: str, pictures: tuple[str, ...]
-) -> str:
+def model_card(config: ModelConfig, module: nn.Module, training: Training | None, load_as: str) -> str:
     """The text of a card, the same for the same model.
 
     Args:
@@ -79,10 +79,9 @@ def model_card(
         module: the model, to count its parameters.
         training: what is known of its training.
         load_as: what :func:`htzoo.from_pretrained` is to be given.
-        pictures: pictures beside the card.
     """
     metadata = yaml.safe_dump(_metadata(config, training), sort_keys=False, allow_unicode=True)
-    body = "\n".join(_body(config, module, training, load_as, pictures))
+    body = "\n".join(_body(config, module, training, load_as))
     return _marked(f"---\n{metadata}---\n\n{body}\n\n")
 
 
@@ -145,9 +144,7 @@ def _formats(config: ModelConfig) -> list[str]:
     return sorted({str(value["name"]) for value in found if value is not None})
 
 
-def _body(
-    config: ModelConfig, module: nn.Module, training: Training | None, load_as: str, pictures: tuple[str, ...]
-) -> Iterator[str]:
+def _body(config: ModelConfig, module: nn.Module, training: Training | None, load_as: str) -> Iterator[str]:
     name = config.name or config.kind
     yield f"# {name}"
     yield ""
@@ -161,7 +158,7 @@ def _body(
     if config.result is not None or training is not None:
         yield ""
         yield from _training(config, training)
-    for picture in pictures:
+    for picture in training.plots if training is not None else ():
         yield ""
         yield f"![{Path(picture).stem}]({picture})"
     if training is not None and training.summary.per_class:

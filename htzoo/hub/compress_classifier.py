@@ -8,12 +8,12 @@ from typing import Any
 
 from htzoo.compression.compress_model import WeightReport, compress_layer
 from htzoo.formats import Format
-from htzoo.hub.classifier import PublishedClassifier
+from htzoo.hub.classifier import ZooClassifier
 
 
 def compress_classifier(
-    model: PublishedClassifier, formats: Mapping[str, Format | None]
-) -> tuple[PublishedClassifier, list[WeightReport]]:
+    model: ZooClassifier, formats: Mapping[str, Format | None]
+) -> tuple[ZooClassifier, list[WeightReport]]:
     """The same for a video classifier; its CNN and its head stay as they are.
 
     Raises:
@@ -24,7 +24,7 @@ def compress_classifier(
     none: dict[str, Any] = {"input_format": None, "hidden_format": None, "joint_format": None}
     arguments = {**model.config.arguments, **none, **words}
     config = replace(model.config, arguments=arguments, name=None, result=None)  # the accuracy is another one
-    small = PublishedClassifier(config)
+    small = ZooClassifier(config)
     state = {key: value for key, value in model.state_dict().items() if not key.startswith("recurrent.")}
     small.load_state_dict({**state, **{f"recurrent.{key}": value for key, value in layer.state_dict().items()}})
     return small.eval(), rows

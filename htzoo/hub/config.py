@@ -1,4 +1,4 @@
-"""config.json: what a published model is, in plain data that is checked against the tables below before any use."""
+"""config.json: everything about a published model but its weights, as plain data that is checked before any use."""
 
 from __future__ import annotations
 
@@ -11,20 +11,17 @@ from typing import Any, get_args
 
 from htzoo.data.clips.frame_sampler import FrameSampler, Sampling
 from htzoo.hub.errors import ModelError
+from htzoo.hub.kinds import ARGUMENTS, MODELS
 from htzoo.hub.value_checks import (
     Check,
     WrongError,
     boolean,
     choice,
-    frame_size,
     integer,
-    labels,
-    layer_formats,
     number,
     only,
     or_none,
     table_of,
-    tensor_format,
     text,
 )
 from htzoo.messages import first_line
@@ -33,19 +30,19 @@ VERSION = 1
 CONFIG_NAME = "config.json"
 MAX_BYTES = 1 << 20  # ten thousand labels fit
 MAX_DEPTH = 32
-MAX_CLIP = 1 << 30  # bytes of the frames that one clip is read into
+MAX_CLIP = 1 << 30  # bytes of the frames of one clip
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the card claims, so that it can be measured again.
+    """The test result that the card reports.
 
     Attributes:
-        dataset: name of the data set.
-        split: which clips were tested, in words.
+        dataset: name of the dataset.
+        split: the clips of the test split, in words.
         accuracy: from 0 to 1.
-        clips: how many clips were tested.
-        seed: seed of the training.
+        clips: number of test clips.
+        seed: random seed of the training.
     """
 
     dataset: str
@@ -57,16 +54,17 @@ class Result:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A published model but for its weights.
+    """A model without its weights.
 
     Attributes:
-        kind: name of the class, one of :data:`ARGUMENTS`.
-        arguments: what its constructor is given.
+        kind: name of the class, one of :data:`htzoo.hub.kinds.ARGUMENTS`.
+        arguments: arguments of its constructor.
         sampling: which frames of a clip the model reads; None for a bare layer.
-        multilabel: whether a clip may have several labels, each with a probability of its own.
-        name: name of the configuration that it was trained by.
-        result: what it reached; None where it was not tested.
-        weights_sha256: of the model.safetensors that it was saved with; None in folders of htzoo before it was kept.
+        multilabel: whether a clip may have several labels, each with its own probability.
+        name: name of the configuration that the model was trained with.
+        result: its test result; None if it was not tested.
+        weights_sha256: digest of the model.safetensors that belongs to it; None if unknown, as in folders that early
+            versions of htzoo wrote.
     """
 
     kind: str
@@ -93,13 +91,14 @@ class ModelConfig:
 
 
 def read_config(path: Path) -> ModelConfig:
-    """Read and check a config.json; nothing in it is imported or run, and nothing large is built from it.
+    """Read and check a config.json. Nothing in it is imported or run, and nothing large is built from it.
 
     Args:
         path: the file.
 
     Raises:
-        ModelError: it is missing, too large, nested too deep, not JSON, or says what the tables here do not know.
+        ModelError: it is missing, too large, nested too deep, not JSON, or has an unknown entry or a value of a wrong
+            type.
     """
     try:
         with path.open("rb") as file:
@@ -180,8 +179,7 @@ def _checked(values: Any) -> ModelConfig:
     if sampler is not None and kind in MODELS:
         _clip_fits(sampler, arguments.get("frame_size", [1, 1, 3]))
     result = table_of("result", values.get("result"), _RESULT)
-    reached = None if result is None else Result(**result)
-    return ModelConfig(kind, arguments, sampler, multilabel, name, reached, digest)
+    return ModelConfig(kind, arguments, sampler, multilabel, name, None if result is None else Result(**result), digest)
 
 
 def _clip_fits(sampler: FrameSampler, frame: list[int]) -> None:
@@ -189,51 +187,10 @@ def _clip_fits(sampler: FrameSampler, frame: list[int]) -> None:
     size = frames * math.prod(frame)
     if size > MAX_CLIP:
         raise WrongError(
-            f"{frames:,} frames of {frame[1]} x {frame[0]} pixels take {size:,} bytes a clip, and more than "
-            f"{MAX_CLIP:,} are not read"
+            f"{frames:,} frames of {frame[1]} x {frame[0]} pixels take {size:,} bytes a clip: the limit is {MAX_CLIP:,}"
         )
 
 
-_LAYER: dict[str, Check] = {
-    "input_size": integer(1, 1 << 26),
-    "hidden_size": integer(1, 1 << 16),
-    "num_layers": integer(1, 64),
-    "bias": boolean,
-    "batch_first": boolean,
-    "dropout": number(0, 1),
-    "bidirectional": boolean,
-    "input_format": or_none(layer_formats),
-    "hidden_format": or_none(layer_formats),
-    "joint_format": or_none(tensor_format),
-    "proj_size": integer(0, 1 << 16),
-}
-_GATED: dict[str, Check] = {**_LAYER, "projection_format": or_none(layer_formats)}
-LAYERS: dict[str, dict[str, Check]] = {
-    "LSTM": _GATED,
-    "GRU": _GATED,
-    "RNN": {**_LAYER, "nonlinearity": choice("tanh", "relu")},
-}
-MODELS: dict[str, dict[str, Check]] = {
-    "VideoClassifier": {
-        "classes": labels,
-        "frame_size": frame_size,
-        "hidden_size": integer(1, 1 << 16),
-        "num_layers": integer(1, 64),
-        "input_format": or_none(layer_formats),
-        "hidden_format": or_none(layer_formats),
-        "joint_format": or_none(tensor_format),
-        "cell": choice("LSTM", "GRU", "RNN"),
-        "bias": boolean,
-        "backbone": or_none(text),
-        "backbone_frozen": boolean,
-        "feature_norm": boolean,
-        "pixels": choice("standardized", "centered"),
-        "pixel_scale": number(-1e6, 1e6),
-        "input_dropout": number(0, 1),
-        "dropout": number(0, 1),
-        "pooling": choice("last", "mean"),
-    },
-}
 _SAMPLING: dict[str, Check] = {
     "sampling": choice(*get_args(Sampling)),
     "frames": integer(1, 1 << 16),
@@ -249,11 +206,10 @@ _RESULT: dict[str, Check] = {
     "clips": integer(0),
     "seed": or_none(integer(0, 1 << 64)),
 }
-ARGUMENTS = {**MODELS, **LAYERS}  # every class that a config may name, and what it may say of it
 
 
 def plain(value: Any) -> Any:
-    """Nested mappings and sequences as dictionaries and lists, as JSON has them."""
+    """Nested mappings and sequences as dictionaries and lists, the types that JSON has."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,20 +1,20 @@
-"""The models of the zoo by name: every configuration that is a model."""
+"""The models of the zoo by name. Every configuration that trains a model is one."""
 
 from __future__ import annotations
 
 import fnmatch
-import inspect
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from htzoo.configs import config_names, load_config
+from htzoo.hub.packaged_weights import pretrained_names
 from htzoo.names import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
-    from htzoo.models import VideoClassifier
+    from htzoo.hub.classifier import ZooClassifier
+    from htzoo.hub.config import ModelConfig
 
-# The tasks that train a VideoClassifier, by the name that a configuration gives.
-TASKS = ("VideoClassification", "MultiLabelClassification")
+# The tasks that train a VideoClassifier, by the class name in a configuration.
+_TASKS = ("VideoClassification", "MultiLabelClassification")
 
 
 def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
@@ -22,18 +22,13 @@ def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
 
     Args:
         pattern: which names, with ``*`` and ``?``, such as ``ucf11_*``.
-        pretrained: whether to list only those whose trained weights can be had.
+        pretrained: whether to list only models with trained weights.
     """
-    names: list[str] = config_names()
-    if pretrained:
-        from htzoo.hub.packaged_weights import pretrained_names
-
-        names = pretrained_names()
-    return sorted(fnmatch.filter(names, pattern))
+    return sorted(fnmatch.filter(pretrained_names() if pretrained else config_names(), pattern))
 
 
-def create_model(name: str, **changes: Any) -> VideoClassifier:
-    """A model of the zoo with fresh weights; a CNN in it has the weights that its configuration names.
+def create_model(name: str, **changes: Any) -> ZooClassifier:
+    """A model of the zoo with fresh weights; its CNN, if it has one, has the weights that its configuration names.
 
     Args:
         name: one of :func:`list_models`.
@@ -43,63 +38,78 @@ def create_model(name: str, **changes: Any) -> VideoClassifier:
         ValueError: the name is unknown, or an argument is wrong.
         FileNotFoundError: the weights of the CNN are not there.
     """
-    from htzoo.models import VideoClassifier
+    from dataclasses import replace
 
-    return VideoClassifier(**{**model_arguments(name), **changes})
+    from htzoo.hub.classifier import ZooClassifier
 
-
-@lru_cache(maxsize=8)
-def model_on_meta(name: str) -> VideoClassifier:
-    """A model of the zoo, or of a configuration file, whose weights have shapes and no numbers."""
-    import torch
-
-    with torch.device("meta"):
-        return create_model(name, backbone_weights=None)
+    config, weights = read_zoo_config(name)
+    weights = changes.pop("backbone_weights", weights)
+    if changes:
+        config = replace(config, name=None, arguments={**config.arguments, **changes})
+    return ZooClassifier(config, backbone_weights=weights)
 
 
-def model_config(name: str) -> dict[str, Any]:
-    """The configuration of a model of the zoo, or a configuration file, see :func:`htzoo.configs.load_config`.
+def read_zoo_config(name: str) -> tuple[ModelConfig, str | None]:
+    """The config of an untrained model, and the source of its CNN's weights.
+
+    Args:
+        name: a model of the zoo, or the path of a configuration file.
 
     Raises:
         UnknownNameError: there is no such name or file.
-        ValueError: the configuration is not of a model.
+        ValueError: the configuration does not train a model, or names a dataset that htzoo does not have.
     """
-    if name not in config_names() and not name.endswith((".yaml", ".yml")):
-        hint = did_you_mean(name, config_names(), "htzoo models lists all")
-        raise UnknownNameError(f"no model {name!r} in the zoo: {hint}")
-    config = load_config(name)
-    for key, known in (("model", TASKS), ("data", None)):
-        part = config.get(key)
-        class_path = part.get("class_path") if isinstance(part, dict) else None
-        if not isinstance(class_path, str) or (known and class_path not in known):
-            raise ValueError(f"{name} has {key}.class_path {class_path!r}, which is none of htzoo's")
-    return config
+    from htzoo.hub.config import ModelConfig
+    from htzoo.hub.kinds import ARGUMENTS
+    from htzoo.hub.training_run import frame_sampler
+
+    settings = zoo_settings(name)
+    data = data_class(settings["data"]["class_path"])
+    size = settings["data"].get("init_args", {}).get("size") or data.standard_size
+    given = settings["model"].get("init_args", {})
+    arguments = {key: value for key, value in given.items() if key in ARGUMENTS["VideoClassifier"]}
+    config = ModelConfig(
+        kind="VideoClassifier",
+        arguments={"classes": data.classes, "frame_size": (*size, 3), **arguments},
+        sampling=frame_sampler(settings["data"]),
+        multilabel=settings["model"]["class_path"] == "MultiLabelClassification",
+        name=name if name in config_names() else None,
+    )
+    return config, given.get("backbone_weights")
 
 
-def model_arguments(name: str) -> dict[str, Any]:
-    """Arguments of :class:`~htzoo.models.VideoClassifier` for a model of the zoo, its data set's among them.
+def zoo_settings(name: str) -> dict[str, Any]:
+    """The settings of a model of the zoo, or of a configuration file, see :func:`htzoo.configs.load_config`.
 
     Raises:
-        ValueError: the name is unknown, or its configuration names a data set that htzoo does not have.
+        UnknownNameError: there is no such name or file.
+        ValueError: the configuration does not train a model.
     """
-    from htzoo.models import VideoClassifier
+    if name not in config_names() and not is_config_path(name):
+        hint = did_you_mean(name, config_names(), "htzoo models lists all")
+        raise UnknownNameError(f"no model {name!r} in the zoo: {hint}")
+    settings = load_config(name)
+    for key, known in (("model", _TASKS), ("data", None)):
+        section = settings.get(key)
+        class_path = section.get("class_path") if isinstance(section, dict) else None
+        if not isinstance(class_path, str) or (known and class_path not in known):
+            raise ValueError(f"{name} has {key}.class_path {class_path!r}, which is none of htzoo's")
+    return settings
 
-    config = model_config(name)
-    data = data_class(config["data"]["class_path"])
-    size = config["data"].get("init_args", {}).get("size") or data.standard_size
-    known = inspect.signature(VideoClassifier).parameters
-    arguments = {key: value for key, value in config["model"].get("init_args", {}).items() if key in known}
-    return {"classes": data.classes, "frame_size": (*size, 3), **arguments}
+
+def is_config_path(name: str) -> bool:
+    """Whether a name is meant as the path of a configuration file."""
+    return name.endswith((".yaml", ".yml"))
 
 
 def data_class(name: str) -> Any:
-    """The data set of this class name, from htzoo's own.
+    """The dataset of this class name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: htzoo has none.
     """
-    import htzoo.data
+    from htzoo.data.datasets.registry import class_names, find_dataset
 
-    if name not in htzoo.data.__all__ or not hasattr(getattr(htzoo.data, name), "dataset_name"):
-        raise ValueError(f"data.class_path is {name!r}, which is no data set of htzoo")
-    return getattr(htzoo.data, name)
+    if name not in class_names():
+        raise ValueError(f"data.class_path is {name!r}, which is no dataset of htzoo")
+    return find_dataset(class_names()[name])

@@ -1,4 +1,4 @@
-"""model.safetensors: looked at before anything is built, then loaded strictly."""
+"""model.safetensors: its header is checked before anything is built, then it is loaded strictly."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF1
 
 
 def check_header(path: Path, expected: Mapping[str, Tensor]) -> None:
-    """Make sure that a file holds exactly the expected tensors. Only its header is read.
+    """Make sure that a file holds exactly the expected tensors. Reads only its header.
 
     Args:
         path: the file.
         expected: name -> tensor of the right shape and type, on the meta device.
 
     Raises:
-        ModelError: the file is no safetensors, or a tensor is missing, unknown, or of another shape or type.
+        ModelError: the file is no safetensors file, or a tensor is missing, unknown, or of another shape or type.
     """
     try:
         with safe_open(path, framework="pt") as file:
             found = set(file.keys())
             missing, extra = sorted(expected.keys() - found), sorted(found - expected.keys())
             if missing or extra:
-                name, what = (missing[0], "is missing") if missing else (extra[0][:100], "is none of the model's")
+                name, what = (missing[0], "is missing") if missing else (extra[0][:100], "does not belong to the model")
                 raise ModelError(f"{path}: the tensor {name!r} {what}; the file does not belong to its config.json")
             for name, tensor in expected.items():
                 part = file.get_slice(name)
@@ -46,10 +46,10 @@ def check_header(path: Path, expected: Mapping[str, Tensor]) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a file that passed :func:`check_header`, in memory of its own.
+    """Every tensor of a file that passed :func:`check_header`, in its own memory.
 
     Raises:
-        ModelError: a tensor cannot be read, or holds numbers that are not finite.
+        ModelError: a tensor cannot be read, or has values that are not finite.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -58,9 +58,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise _unreadable(path, error) from None
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"{path}: {name} holds numbers that are not finite; the weights are damaged")
+            raise ModelError(f"{path}: {name} has values that are not finite: the weights are damaged")
     return state
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
-    return ModelError(f"{path} is no whole safetensors file ({first_line(error)}): download or save it again")
+    return ModelError(f"{path} is no complete safetensors file ({first_line(error)}): download or save it again")

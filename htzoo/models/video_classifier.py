@@ -16,6 +16,7 @@ from htzoo.formats import Format, format_from_dict
 from htzoo.models.backbone import Backbone
 from htzoo.models.pixel_scaling import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
+from htzoo.nn.layer_arguments import layer_formats
 from htzoo.nn.recurrent_layer import LayerFormats, formats_from_plain
 
 Pooling = Literal["last", "mean"]
@@ -76,11 +77,15 @@ class VideoClassifier(nn.Module):
         dropout: float = 0.0,
         pooling: Pooling = "last",
     ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__()
+        self._given = given
         if cell not in CELLS:
             raise ValueError(f"cell is {cell!r}: give one of {', '.join(CELLS)}")
         if pooling not in get_args(Pooling):
             raise ValueError(f"pooling is {pooling!r}: give one of {', '.join(get_args(Pooling))}")
+        if not 0 <= input_dropout <= 1:
+            raise ValueError(f"input_dropout is {input_dropout}: give a probability between 0 and 1")
         self.classes = tuple(classes)
         self.frame_size = tuple(frame_size)
         self.pixels: PixelScaling = pixels
@@ -107,6 +112,18 @@ class VideoClassifier(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(hidden_size, len(self.classes))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor arguments that build a model of the same shapes, as it is now.
+
+        ``backbone_weights`` is not among them: the weights are part of the model. The formats are those of the layer
+        that :attr:`recurrent` is now, which may have been compressed.
+        """
+        now = {name: value for name, value in vars(self).items() if name in self._given}
+        given = {name: value for name, value in self._given.items() if name != "backbone_weights"}
+        formats = {name: value for name, value in layer_formats(self.recurrent).items() if name in self._given}
+        return {**given, **now, **formats}
 
     @property
     def features_are_fixed(self) -> bool:

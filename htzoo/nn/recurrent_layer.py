@@ -26,7 +26,7 @@ from htzoo.nn.weight import (
     reset_weight,
 )
 
-LayerFormats: TypeAlias = "Format | Sequence[Format | None] | None"
+LayerFormats: TypeAlias = Format | Sequence[Format | None] | None
 
 
 class Recurrent(nn.RNNBase):

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.results import Measured, read_measured, write_results
 from htzoo.configs import config_names
-from htzoo.hub.model_info import load_design
+from htzoo.hub.model_info import read_info
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -17,7 +17,7 @@ def cells(page: str, name: str) -> list[str]:
 
 
 def test_a_row(tmp_path: Path) -> None:
-    designs = [load_design(name)[0] for name in ("ucf11_bt_r1", "ucf11_ht", "fir_ht")]
+    designs = [read_info(name)[0] for name in ("ucf11_bt_r1", "ucf11_ht", "fir_ht")]
     found = Measured("fir_ht", "0.91234", "0.01", "3 folds", "group", "0", "a machine", "htzoo fit --config fir_ht")
     write_results(designs, {"fir_ht": found}, tmp_path / "results.md")
     page = (tmp_path / "results.md").read_text()
@@ -40,7 +40,7 @@ def test_measurements_of_nothing_are_refused(tmp_path: Path) -> None:
         read_measured(table)
     table.write_text(head + "gone,.5,,1,group,0,m,c\n")
     with pytest.raises(ValueError, match="measured are gone, which no configuration is called"):
-        write_results([load_design("fir_ht")[0]], read_measured(table), tmp_path / "results.md")
+        write_results([read_info("fir_ht")[0]], read_measured(table), tmp_path / "results.md")
     assert not (tmp_path / "results.md").exists()
 
 

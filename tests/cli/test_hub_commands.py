@@ -15,8 +15,8 @@ from htzoo.cli.main import main
 from htzoo.data import MovingDigits, VideoError
 from htzoo.formats import HierarchicalTucker, TensorTrain, multiply_adds
 from htzoo.formats.suggest import ROWS
-from htzoo.hub.classifier import PublishedClassifier
-from htzoo.hub.pretrained import from_pretrained
+from htzoo.hub.classifier import ZooClassifier
+from htzoo.hub.open_model import from_pretrained, open_model
 from htzoo.hub.save import save_pretrained
 from tests.cli.test_training import SMALL, htzoo_command
 from tests.data.helpers import FewDigits
@@ -60,6 +60,21 @@ def test_published_folder(published: Path, checkpoint: Path) -> None:
         assert torch.equal(value, saved[f"model.{name}"])
     assert model.config.result.accuracy == summary["test_accuracy"]
     assert model.config.name == "moving_digits_ht"
+
+
+def test_a_run_is_opened_by_its_folder_too(checkpoint: Path, published: Path, tmp_path: Path) -> None:
+    run = checkpoint.parents[1]
+    expected = from_pretrained(published).state_dict()
+    for reference in (run, checkpoint):
+        model = from_pretrained(reference)
+        assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
+        assert {name: value.shape for name, value in open_model(reference, weights=False).state_dict().items()} == {
+            name: value.shape for name, value in expected.items()
+        }
+    assert main(["publish", str(run), "-o", str(tmp_path / "again")]) == 0
+    for path in published.iterdir():
+        again = (tmp_path / "again" / path.name).read_bytes()
+        assert again.replace(b"./again", b"./digits") == path.read_bytes() or path.name == "README.md"
 
 
 def test_the_number_of_the_card_is_measured_again(published: Path, few_root: Path, tmp_path: Path) -> None:
@@ -112,8 +127,8 @@ def test_what_is_no_model_is_not_published(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "text.ckpt").write_text("text")
     torch.save({"a": 1}, tmp_path / "other.ckpt")
     for name, message in (
-        ("empty", "config.json cannot be read (No such file or directory): give a folder that htzoo saved"),
-        ("text.ckpt", "it is no whole file of torch.save): give RUN/checkpoints/best.ckpt"),
+        ("empty", "has neither config.json nor checkpoints/best.ckpt in it: give a training run, or a saved folder"),
+        ("text.ckpt", "it is no complete file of torch.save): give RUN/checkpoints/best.ckpt"),
         ("other.ckpt", "there is no 'state_dict' in it): give RUN/checkpoints/best.ckpt"),
     ):
         assert main(["publish", str(tmp_path / name), "--repo", "someone/digits", "--dry-run"]) == 1
@@ -244,7 +259,7 @@ def test_a_clip_that_is_too_short_is_named(
     def short(*_: object) -> None:
         raise VideoError("a clip has 1 frames")
 
-    monkeypatch.setattr(PublishedClassifier, "read", short)
+    monkeypatch.setattr(ZooClassifier, "read", short)
     assert main(["classify", str(published), str(clip)]) == 1
     assert f"{clip}: a clip has 1 frames" in capsys.readouterr().err
 
@@ -336,9 +351,9 @@ def test_compress_a_model_with_dropout(tmp_path: Path) -> None:
 
 
 def from_pretrained_of(checkpoint: Path) -> torch.nn.Module:
-    from htzoo.hub.open_model import open_classifier
+    from htzoo.hub.open_model import open_model
 
-    return open_classifier(str(checkpoint))
+    return open_model(str(checkpoint), ZooClassifier)
 
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])

@@ -17,12 +17,12 @@ from htzoo.cli.training import TrainingCLI
 from htzoo.configs import config_names, load_config
 from htzoo.data import MovingDigits
 from htzoo.data.datasets.moving_digits.generate import RECIPE
-from htzoo.data.datasets.registry import DATASETS
+from htzoo.data.datasets.registry import class_names
 from tests.configs.layouts import make_layout
 
 # What differs from the published run: few frames, and no download.
 SMALL = ["--data.frames", "2", "--data.batch_size", "2", "--data.num_workers", "0", "--data.cache", "false"]
-SHORT_NAME = {cls: name for name, (_, cls) in DATASETS.items()}
+SHORT_NAME = class_names()
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:lightning.pytorch.utilities.warnings.PossibleUserWarning"),

@@ -58,14 +58,14 @@ def test_pickle_only(saved: Path) -> None:
 
 def test_pickle_under_the_right_name(saved: Path) -> None:
     (saved / "model.safetensors").write_bytes(pickle.dumps(Bomb()))
-    refused(saved, r"is no whole safetensors file")
+    refused(saved, r"is no complete safetensors file")
     assert not Path("/tmp/htzoo-was-run").exists()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: state.update(extra=torch.zeros(1)), "'extra' is none of the model's"),
+        (lambda state: state.update(extra=torch.zeros(1)), "'extra' does not belong to the model"),
         (lambda state: state.pop("classifier.bias"), r"'classifier\.bias' is missing"),
         (
             lambda state: state.update({"classifier.bias": torch.zeros(4)}),
@@ -77,9 +77,9 @@ def test_pickle_under_the_right_name(saved: Path) -> None:
         ),
         (
             lambda state: state["classifier.bias"].fill_(torch.nan),
-            r"classifier\.bias holds numbers that are not finite",
+            r"classifier\.bias has values that are not finite",
         ),
-        (lambda state: state["classifier.weight"][0].fill_(torch.inf), "holds numbers that are not finite"),
+        (lambda state: state["classifier.weight"][0].fill_(torch.inf), "has values that are not finite"),
     ],
     ids=["extra", "missing", "shape", "type", "nan", "infinity"],
 )
@@ -100,16 +100,16 @@ def test_weights_of_another_save(saved: Path, tmp_path: Path) -> None:
 def test_cut_off(saved: Path, keep: int) -> None:
     path = saved / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    refused(saved, "is no whole safetensors file")
+    refused(saved, "is no complete safetensors file")
 
 
 def test_huge_declared_shapes(saved: Path) -> None:
     header = {"classifier.bias": {"dtype": "F32", "shape": [1 << 40, 1 << 20], "data_offsets": [0, 4]}}
     text = json.dumps(header).encode()
     (saved / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
-    refused(saved, "is no whole safetensors file")
+    refused(saved, "is no complete safetensors file")
     (saved / "model.safetensors").write_bytes(struct.pack("<Q", 1 << 60) + text)
-    refused(saved, "is no whole safetensors file")
+    refused(saved, "is no complete safetensors file")
 
 
 def test_file_larger_than_the_model(saved: Path) -> None:
@@ -198,7 +198,7 @@ def test_memory_is_bounded(saved: Path) -> None:
     """A config that asks for far more than there is, in a process that may have little more than torch takes."""
     change_config(saved, arguments(hidden_size=65536, num_layers=64, input_format=None, frame_size=[8192, 8192, 3]))
     code = f"""
-import resource, torch, htzoo.hub.pretrained as hub
+import resource, torch, htzoo.hub.open_model as hub
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     hub.from_pretrained({str(saved)!r})

@@ -7,7 +7,7 @@ import torch
 
 import htzoo
 from htzoo.configs import config_names
-from htzoo.hub.model_info import load_design
+from htzoo.hub.model_info import read_info
 from htzoo.models.published_results import PUBLISHED
 
 COUNTS = {
@@ -30,7 +30,7 @@ def test_every_row_is_a_model() -> None:
 
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
 def test_published_counts(name: str, count: int) -> None:
-    design, _ = load_design(name)
+    design, _ = read_info(name)
     assert design["parameters"]["input_to_hidden"] == count
     published = design["published"]
     assert published["corrected"] or published["parameters"] == count
@@ -43,16 +43,16 @@ def test_published_counts(name: str, count: int) -> None:
     ("name", "millions"), [(n, p.model_parameters) for n, p in PUBLISHED.items() if p.model_parameters]
 )
 def test_published_totals_do_not_count_the_bias(name: str, millions: str) -> None:
-    counts = load_design(name)[0]["parameters"]
+    counts = read_info(name)[0]["parameters"]
     digits = len(millions.partition(".")[2])
     assert f"{(counts['total'] - counts['bias']) / 1e6:.{digits}f}" == millions
 
 
 def test_whole_layers() -> None:
-    counts = load_design("ucf11_ht_fd")[0]["parameters"]
+    counts = read_info("ucf11_ht_fd")[0]["parameters"]
     assert counts["input_to_hidden"] + counts["hidden_to_hidden"] + counts["bias"] < 9_000
     for name in htzoo.list_models("*_fdht"):
-        design, _ = load_design(name)
+        design, _ = read_info(name)
         counts = design["parameters"]
         assert counts["input_to_hidden"] == counts["hidden_to_hidden"] == counts["bias"] == 0
         assert 3_132 <= counts["joint"] <= 8_808
@@ -60,9 +60,9 @@ def test_whole_layers() -> None:
 
 
 def test_multiply_adds() -> None:
-    dense, _ = load_design("ucf11_lstm")
+    dense, _ = read_info("ucf11_lstm")
     assert dense["macs_per_frame"] == {"input_to_hidden": 58_982_400, "dense_input_to_hidden": 58_982_400}
-    ours = load_design("ucf11_ht")[0]["macs_per_frame"]["input_to_hidden"]
+    ours = read_info("ucf11_ht")[0]["macs_per_frame"]["input_to_hidden"]
     assert 8 * 256 <= ours < 58_982_400 / 10
 
 

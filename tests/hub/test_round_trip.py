@@ -16,8 +16,8 @@ import htzoo
 from htzoo.data import MovingDigits, count_frames, read_frames, uniform_indices
 from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.formats import FORMATS, format_from_dict
-from htzoo.hub.config import LAYERS, MODELS, ModelConfig, Result, read_config
-from htzoo.hub.module_config import describe
+from htzoo.hub.config import ModelConfig, Result, read_config
+from htzoo.hub.kinds import ARGUMENTS, describe
 from htzoo.hub.save import save_pretrained
 from htzoo.models import VideoClassifier
 from htzoo.nn import GRU, LSTM, RNN
@@ -125,11 +125,14 @@ def test_every_model_of_the_zoo(name: str, tmp_path: Path) -> None:
     assert torch.equal(*outputs)
 
 
-def test_tables_know_every_argument() -> None:
-    known = set(inspect.signature(VideoClassifier).parameters)
-    assert set(MODELS["VideoClassifier"]) == known - {"backbone_weights"}  # which are in the file
-    for name, cls in (("LSTM", LSTM), ("GRU", GRU), ("RNN", RNN)):
-        assert set(describe(cls(4, 4))[1]) == set(LAYERS[name])
+def test_the_constructors_are_the_only_list_of_arguments() -> None:
+    """What a config may hold, what is saved, and what the classes take are one list."""
+    given = set(inspect.signature(VideoClassifier).parameters) - {"backbone_weights"}  # weights come from the file
+    assert set(ARGUMENTS["VideoClassifier"]) == set(describe(small_model())[1]) == given
+    for cls in (LSTM, GRU, RNN):
+        kind, arguments = describe(cls(4, 4))
+        assert set(ARGUMENTS[kind]) == set(arguments) == set(inspect.signature(cls).parameters) - {"device", "dtype"}
+        assert arguments["input_size"] == 4
 
 
 def test_what_is_known_of_a_model_stays(tmp_path: Path) -> None:
@@ -148,7 +151,7 @@ def test_saving_leaves_nothing_half_written(tmp_path: Path) -> None:
     model = small_model()
     with torch.no_grad():
         model.classifier.bias[0] = torch.nan
-    with pytest.raises(ValueError, match=r"classifier\.bias holds numbers that are not finite"):
+    with pytest.raises(ValueError, match=r"classifier\.bias has values that are not finite"):
         save_pretrained(model, tmp_path / "new", sampling=SAMPLING)
     assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match="sampling is None"):
@@ -218,8 +221,8 @@ def test_classify_several_views(few_root: Path, tmp_path: Path) -> None:
 
 
 def test_names(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import htzoo.hub.open_model as pretrained
     import htzoo.hub.packaged_weights as shipped
-    import htzoo.hub.pretrained as pretrained
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shipped, "checkpoint_folder", lambda: tmp_path / "shipped")

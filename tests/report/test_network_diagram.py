@@ -18,7 +18,7 @@ from htzoo.formats import (
     TensorTrain,
     Tucker,
 )
-from htzoo.hub.model_info import load_design
+from htzoo.hub.model_info import read_info
 from htzoo.models.model_info import first_layer_weights
 from htzoo.report.network_diagram import draw_network, plot_design
 from htzoo.report.network_layout import lay_out
@@ -75,7 +75,7 @@ def test_shapes_of_the_layouts() -> None:
 
 
 def test_a_picture_is_written(tmp_path: Path) -> None:
-    design, model = load_design("ucf11_ht_fd")
+    design, model = read_info("ucf11_ht_fd")
     plot_design(design, first_layer_weights(model), 4, tmp_path / "picture.png")
     with Image.open(tmp_path / "picture.png") as picture:
         assert picture.width > 1000

@@ -1,1 +1,1 @@
-"""The data sets, one file each."""
+"""The datasets, one file each, found by `htzoo.data.datasets.registry`."""

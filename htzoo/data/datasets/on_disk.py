@@ -1,41 +1,41 @@
-"""Which datasets are on the disk, and how much of it they take."""
+"""Which datasets are on disk, and how much space they take."""
 
+import os
 from pathlib import Path
-from stat import S_ISREG
 
-from htzoo.data.datasets.registry import DATASETS, find_dataset
+from htzoo.data.datasets.registry import dataset_names, find_listing
 from htzoo.data.errors import DataError
-from htzoo.data.index import INDEX, read_index
+from htzoo.data.index import INDEX, count_entries
 
 
 def list_datasets(root: Path) -> list[dict[str, object]]:
-    """Every data set that htzoo knows: what it is, and what of it lies in a folder.
+    """Describe every dataset that htzoo knows, and what is in a folder of it.
 
     Args:
-        root: Folder of all data sets.
+        root: Folder of all datasets.
 
     Returns:
-        For each: name, title, classes, published_clips, licence, homepage, state ("ready", "damaged index", "begun" or
-        "absent"), clips, bytes of the prepared clips and bytes of the caches.
+        For each dataset: name, title, classes, published_clips, licence, homepage, state ("ready", "damaged index",
+        "begun" or "absent"), clips, bytes of its folder, and cache_bytes of its caches.
     """
     rows: list[dict[str, object]] = []
-    for name in DATASETS:
-        dataset = find_dataset(name)
+    for name in dataset_names():
+        dataset = find_listing(name)
         folder = root / name
         state, clips = "begun" if folder.is_dir() else "absent", 0
         if (folder / INDEX).is_file():
             try:
-                state, clips = "ready", len(read_index(folder))
+                state, clips = "ready", count_entries(folder)
             except DataError:
                 state = "damaged index"
         rows.append(
             {
                 "name": name,
-                "title": dataset.title,
-                "classes": len(dataset.classes),
-                "published_clips": dataset.clip_count,
-                "licence": dataset.licence,
-                "homepage": dataset.homepage,
+                "title": dataset.attribute("title"),
+                "classes": len(dataset.attribute("classes")),
+                "published_clips": dataset.attribute("clip_count"),
+                "licence": dataset.attribute("licence"),
+                "homepage": dataset.attribute("homepage"),
                 "state": state,
                 "clips": clips,
                 "bytes": _size(folder),
@@ -45,14 +45,17 @@ def list_datasets(root: Path) -> list[dict[str, object]]:
     return rows
 
 
-def _size(folder: Path) -> int:
-    """Bytes on the disk of all files of a folder; a cache that is not full takes less than its length."""
+def _size(folder: str | os.PathLike[str]) -> int:
+    """Bytes that the files of a folder take on disk; less than their length where a file has holes."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            status = path.lstat()
-        except FileNotFoundError:
-            continue  # a set that is being prepared
-        if S_ISREG(status.st_mode):
-            total += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += _size(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    total += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+    except FileNotFoundError:
+        pass  # it is not there, or is being prepared at this moment
     return total

@@ -22,7 +22,16 @@ class YouTubeCelebrities(VideoDataModule):
     title = "YouTube Celebrities"
     homepage = "http://seqamlab.com/youtube-celebrities-face-tracking-and-recognition-dataset/"
     licence = "for research"
-    classes = tuple(f"person {number}" for number in range(1, 48))
+    # fmt: off
+    classes: tuple[str, ...] = (
+        "person 1", "person 2", "person 3", "person 4", "person 5", "person 6", "person 7", "person 8", "person 9",
+        "person 10", "person 11", "person 12", "person 13", "person 14", "person 15", "person 16", "person 17",
+        "person 18", "person 19", "person 20", "person 21", "person 22", "person 23", "person 24", "person 25",
+        "person 26", "person 27", "person 28", "person 29", "person 30", "person 31", "person 32", "person 33",
+        "person 34", "person 35", "person 36", "person 37", "person 38", "person 39", "person 40", "person 41",
+        "person 42", "person 43", "person 44", "person 45", "person 46", "person 47",
+    )
+    # fmt: on
     clip_count = 1910
     sources = (Source("http://seqamlab.com/wp-content/uploads/Data/ytcelebrity.tar", "ytcelebrity.tar"),)
     default_split = "clip"

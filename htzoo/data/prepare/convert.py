@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def make_clips(
         # The path from where clips begin to differ: the same whichever folder around them was given.
         source = Path(original.source).relative_to(common).as_posix()
         if isinstance(result, Entry):
-            entries.append(replace(result, source=source))
+            entries.append(result._replace(source=source))
         else:
             damaged.append((source, result))
     return entries, sorted(damaged)

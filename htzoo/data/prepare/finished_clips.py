@@ -1,6 +1,5 @@
 """Which clips are done, so that work that was stopped goes on where it was."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from htzoo.data.errors import VideoError
@@ -28,7 +27,7 @@ class Journal:
 
     def add(self, source: str, digest: str, result: Entry | str) -> None:
         """Note what came of a clip."""
-        entry, reason = (asdict(result), None) if isinstance(result, Entry) else (None, result)
+        entry, reason = (result._asdict(), None) if isinstance(result, Entry) else (None, result)
         self._records.add(source, sha256=digest, short_side=self.short_side, entry=entry, reason=reason)
 
 

@@ -15,9 +15,9 @@ from htzoo.data import (
     SurveillanceFight,
     VideoDataModule,
     YouTubeCelebrities,
+    dataset_names,
     find_dataset,
 )
-from htzoo.data.datasets.registry import DATASETS
 from tests.data.published import PATHS, UCF11_PREFIXES, prepared
 
 
@@ -63,7 +63,7 @@ def test_class_lists() -> None:
     assert HMDB51.sources[0].md5 == "517d6f1f19f215c45cdd4d25356be1fb"
     assert HMDB51.sources[1].md5 == "15e67781e70dcfbdce2d7dbb9b3344b5"
     assert UCF50.sources[0].size == 3233554570
-    for name in DATASETS:
+    for name in dataset_names():
         dataset = find_dataset(name)
         assert dataset.dataset_name == name
         assert dataset.title and dataset.licence
@@ -197,7 +197,7 @@ def test_a_class_that_is_not_of_the_set(root: Path, tmp_path: Path) -> None:
 
 
 def test_not_here(tmp_path: Path) -> None:
-    for name in DATASETS:
+    for name in dataset_names():
         if name not in ("moving_digits", "moving_digits_hard", "folder"):
             with pytest.raises(DataError) as caught:
                 find_dataset(name)(root=str(tmp_path)).prepare_data()
@@ -205,5 +205,5 @@ def test_not_here(tmp_path: Path) -> None:
             assert len(lines) == 3 and find_dataset(name).title in lines[0]
             assert f"htzoo data prepare {name} --root {tmp_path}" in lines[1]
             assert lines[2].endswith("--from FOLDER_OR_ARCHIVE")
-    with pytest.raises(ValueError, match="no data set 'ufc11': did you mean ucf11"):
+    with pytest.raises(ValueError, match="no dataset 'ufc11': did you mean ucf11"):
         find_dataset("ufc11")
