@@ -16,6 +16,7 @@ from htzoo.formats import Format, format_from_dict
 from htzoo.models.backbone import Backbone
 from htzoo.models.pixel_scaling import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
+from htzoo.nn.export import is_exporting
 from htzoo.nn.layer_arguments import layer_formats
 from htzoo.nn.recurrent_layer import LayerFormats, formats_from_plain
 
@@ -134,7 +135,7 @@ class VideoClassifier(nn.Module):
         """Logits (batch, classes).
 
         Args:
-            video: clips (batch, time, channels, height, width), pixels 0 to 255.
+            video: clips (batch, time, height, width, channels), pixels 0 to 255.
             lengths: frames of every clip (batch,), the rest being padding; all frames when None.
 
         Raises:
@@ -149,21 +150,23 @@ class VideoClassifier(nn.Module):
         last bit, on the clips beside it.
 
         Args:
-            video: clips (batch, time, channels, height, width), pixels 0 to 255.
+            video: clips (batch, time, height, width, channels), pixels 0 to 255.
             lengths: frames of every clip (batch,), the rest being padding; all frames when None.
 
         Raises:
             ValueError: the frames have another size than the model was built for.
         """
         height, width, channels = self.frame_size
-        if video.dim() != 5 or (self.backbone is None and video.shape[2:] != (channels, height, width)):
+        # A CNN resizes frames by itself.
+        expected = self.frame_size if self.backbone is None else (*video.shape[2:4], channels)
+        if video.dim() != 5 or video.shape[2:] != expected:
             raise ValueError(
-                f"video has shape {tuple(video.shape)}: give (batch, time, {channels}, {height}, {width}), "
+                f"video has shape {tuple(video.shape)}: give (batch, time, {height}, {width}, {channels}), "
                 "the frame size that the model was built for"
             )
         if self.backbone is None:
             return scale_pixels(video, _unless_full(lengths, video.shape[1]), self.pixels, self.pixel_scale)
-        if not self.features_are_fixed:
+        if not self.features_are_fixed or is_exporting():  # a graph for any number of clips cannot loop over them
             features: Tensor = self.backbone(video.flatten(0, 1)).unflatten(0, video.shape[:2])
             return features
         with torch.no_grad():

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from htzoo.formats import Format, format_from_dict
 from htzoo.formats.network import Core, Network
 from htzoo.nn.errors import InputError
+from htzoo.nn.export import is_exporting, run_for_export
 from htzoo.nn.recurrence import Cell, State, recur
 from htzoo.nn.sequence import Order, Rows, pack, unpack
 from htzoo.nn.uncompiled import uncompiled
@@ -194,6 +195,15 @@ class Recurrent(nn.RNNBase):
         columns = matrix.network.in_features
         return (matrix, (0, columns - self.hidden_size)), (matrix, (columns - self.hidden_size, columns))
 
+    def _projection(self, suffix: str) -> Matrix | None:
+        """What makes the hidden state smaller, where something does."""
+        return matrix_of(getattr(self, f"weight_hr_{suffix}")) if self.proj_size else None
+
+    @property
+    def _state_sizes(self) -> tuple[int, ...]:
+        """Features of h, and of c where the cell has one."""
+        return (self._output_size, self.hidden_size)[: self.cell.states]
+
     def _biases(self, suffix: str) -> tuple[Tensor | None, Tensor | None]:
         """What is added to the input part of the pre-activations, and to the hidden part where that differs."""
         bias, hidden_bias = getattr(self, f"bias_ih_{suffix}"), getattr(self, f"bias_hh_{suffix}")
@@ -219,6 +229,8 @@ class Recurrent(nn.RNNBase):
     @uncompiled  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
+        if is_exporting() and isinstance(x, Tensor) and x.dim() == 3:
+            return run_for_export(self, x, state)
         rows = pack(x, self.input_size, self.batch_first)
         parameter = next(self.parameters())
         check_dtype("input", rows.data, parameter)
@@ -236,7 +248,7 @@ class Recurrent(nn.RNNBase):
             bias, hidden_bias = self._biases(suffix)
             gates = gates if bias is None else gates + bias
             start = tuple(value[k] for value in initial)
-            projection = matrix_of(getattr(self, f"weight_hr_{suffix}")) if self.proj_size else None
+            projection = self._projection(suffix)
             if projection is not None:
                 gates, start, weight_hh = _unprojected(gates, rows.order, start, weight_hh, projection, reverse)
             hidden = weight_hh.prepare(rows.order.batch_sizes[0], columns=hidden_columns)
@@ -252,7 +264,7 @@ class Recurrent(nn.RNNBase):
     def _initial(self, rows: Rows, state: State | None, parameter: Tensor) -> State:
         """The initial state of every layer and direction, sorted as the rows are."""
         batch = rows.order.batch_sizes[0]
-        sizes = (self._output_size, self.hidden_size)[: self.cell.states]
+        sizes = self._state_sizes
         if state is None:
             return tuple(parameter.new_zeros(len(self._cells()), batch, size) for size in sizes)
         shapes = [(len(self._cells()), *(() if rows.unbatched else (batch,)), size) for size in sizes]
@@ -317,8 +329,8 @@ class Recurrent(nn.RNNBase):
         for _, suffix in self._cells():
             for name, (weight, columns) in zip(("weight_ih", "weight_hh"), self._weights(suffix), strict=True):
                 dense.get_parameter(f"{name}_{suffix}").copy_(weight.to_dense()[:, slice(*(columns or (None,)))])
-            if self.proj_size:
-                projection = matrix_of(getattr(self, f"weight_hr_{suffix}"))
+            projection = self._projection(suffix)
+            if projection is not None:
                 dense.get_parameter(f"weight_hr_{suffix}").copy_(projection.to_dense())
             if self.bias:
                 for name in (f"bias_ih_{suffix}", f"bias_hh_{suffix}"):

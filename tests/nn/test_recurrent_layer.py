@@ -283,14 +283,27 @@ def test_compiled_model_gives_equal_results(cell: str) -> None:
         assert all((a - b).abs().max() < 1e-10 for a, b in zip(*results, strict=True))
 
 
-@pytest.mark.parametrize(("cell", "formats"), [("lstm", "both"), ("gru", "joint_padded"), ("rnn", "none")])
-def test_export_serves_every_batch_size(cell: str, formats: str) -> None:
-    ours = make(cell, formats, 1, True, batch_first=True).eval()
-    x = torch.randn(3, 4, 60, dtype=torch.float64)
-    exported = torch.export.export(ours, (x,), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},))
-    for batch in (1, 2, 7):
-        x = torch.randn(batch, 4, 60, dtype=torch.float64)
-        assert (exported.module()(x)[0] - ours(x)[0]).abs().max() < 1e-10
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("cell", "formats", "layers", "bidirectional"),
+    [
+        ("lstm", "both", 1, False),
+        ("lstm", "none", 2, True),
+        ("gru", "joint_padded", 1, True),
+        ("rnn", "none", 2, False),
+    ],
+)
+def test_export_serves_every_batch_size_and_length(
+    cell: str, formats: str, layers: int, bidirectional: bool, dtype: torch.dtype
+) -> None:
+    ours = make(cell, formats, layers, bidirectional, batch_first=True).eval().to(dtype)
+    dynamic = {0: torch.export.Dim("batch", min=1, max=64), 1: torch.export.Dim("time", min=1, max=64)}
+    exported = torch.export.export(ours, (torch.randn(3, 4, 60, dtype=dtype),), dynamic_shapes=(dynamic,))
+    for batch, time in ((1, 1), (2, 9), (7, 2)):
+        x = torch.randn(batch, time, 60, dtype=dtype)
+        (y, states), (expected, ends) = exported.module()(x), ours(x)
+        torch.testing.assert_close(y, expected)
+        torch.testing.assert_close(states, ends)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
