@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from htzoo.formats import Format, format_from_dict
 from htzoo.formats.network import Core, Network
 from htzoo.nn.errors import InputError
-from htzoo.nn.export import is_exporting, run_for_export
+from htzoo.nn.export import is_exporting, recur_for_export
 from htzoo.nn.recurrence import Cell, State, recur
 from htzoo.nn.sequence import Order, Rows, pack, unpack
 from htzoo.nn.uncompiled import uncompiled
@@ -230,7 +230,7 @@ class Recurrent(nn.RNNBase):
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
         if is_exporting() and isinstance(x, Tensor) and x.dim() == 3:
-            return run_for_export(self, x, state)
+            return self._run_for_export(x, state)
         rows = pack(x, self.input_size, self.batch_first)
         parameter = next(self.parameters())
         check_dtype("input", rows.data, parameter)
@@ -260,6 +260,35 @@ class Recurrent(nn.RNNBase):
             if reverse or not self.bidirectional:
                 data = torch.cat(outputs, -1) if self.bidirectional else y
         return unpack(rows, data), tuple(rows.restore(torch.stack(values)) for values in zip(*last))
+
+    def _run_for_export(self, x: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """What :meth:`_run` computes for a batch of equally long sequences, with the loop over time in the graph.
+
+        The hidden-to-hidden weights are rebuilt as matrices, so that the loop holds plain products only.
+        """
+        data = inputs = x.transpose(0, 1) if self.batch_first else x
+        outputs: list[Tensor] = []
+        last: list[State] = []
+        for _, suffix in self._cells():
+            reverse = suffix.endswith("_reverse")
+            if not reverse:
+                inputs, outputs = data, []
+            (weight_ih, columns), (weight_hh, hidden_columns) = self._weights(suffix)
+            bias, hidden_bias = self._biases(suffix)
+            projection = self._projection(suffix)
+            gates = weight_ih(inputs, columns) if bias is None else weight_ih(inputs, columns) + bias
+            if state is None:  # tensors of their own: the loop must not take two that are one
+                start = tuple(gates.new_zeros(gates.shape[1], size) for size in self._state_sizes)
+            else:
+                start = tuple(value[len(last)] for value in state)
+            hidden = weight_hh.to_dense()[:, slice(*(hidden_columns or (None,)))]
+            smaller = None if projection is None else projection.to_dense()
+            y, end = recur_for_export(self.cell, gates, start, hidden, hidden_bias, smaller, reverse)
+            outputs.append(y)
+            last.append(end)
+            data = torch.cat(outputs, -1)
+        y = data.transpose(0, 1) if self.batch_first else data
+        return y, tuple(torch.stack(values) for values in zip(*last))
 
     def _initial(self, rows: Rows, state: State | None, parameter: Tensor) -> State:
         """The initial state of every layer and direction, sorted as the rows are."""

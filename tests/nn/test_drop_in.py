@@ -207,6 +207,7 @@ def test_linear_under_autocast_gives_one_type(format: Format | None, bias: bool)
     torch.testing.assert_close(y.float(), layer(x), atol=0.1, rtol=0.1)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # Dynamo's own
 def test_export_of_a_projection() -> None:
     layer = LSTM(12, 8, 2, proj_size=5, bidirectional=True, input_format=TT, batch_first=True).eval()
     dynamic = {0: torch.export.Dim("batch", min=1, max=64), 1: torch.export.Dim("time", min=1, max=64)}
