@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from htzoo.files import replacing
+from htzoo.formats.apply import Prepared
 from htzoo.messages import first_line
 from htzoo.models.pixel_scaling import scale_pixels
 from htzoo.models.video_classifier import VideoClassifier
 from htzoo.nn import Weight
 from htzoo.nn.recurrent_layer import Recurrent
-from htzoo.nn.weight import Prepared
 
 SUFFIXES = (".onnx", ".pt2")
 _MOST_CLIPS, _MOST_FRAMES = 4096, 65536

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from htzoo.formats import Dense, Format
-from htzoo.nn.recurrence import Cell, State, recur
+from htzoo.nn.recurrence import Cell, Hidden, State, recur
 from htzoo.nn.sequence import Rows, pack, unpack
-from htzoo.nn.uncompiled import uncompiled
 from htzoo.nn.weight import Weight, check_dtype
 
 
@@ -139,7 +138,6 @@ class Recurrent(nn.Module):
                 for name in self._biases():
                     self.get_parameter(f"{name}_{suffix}").zero_()
 
-    @uncompiled  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
         rows = pack(x, self.input_size, self.batch_first)
@@ -158,9 +156,9 @@ class Recurrent(nn.Module):
             gates = weight_ih(inputs) if columns is None else weight_ih(inputs, columns)
             bias = getattr(self, f"bias_{suffix}")
             gates = gates if bias is None else gates + bias
-            hidden = weight_hh.prepare(rows.order.batch_sizes[0], columns=hidden_columns)
+            hidden = Hidden(weight_hh.text, weight_hh.cores, hidden_columns, self._hidden_bias(suffix))
             start = tuple(value[k] for value in initial)
-            y, end = recur(self.cell, gates, rows.order, start, hidden, self._hidden_bias(suffix), reverse)
+            y, end = recur(self.cell, gates, rows.order, start, hidden, reverse)
             outputs.append(y)
             last.append(end)
             if reverse or not self.bidirectional:
@@ -169,7 +167,7 @@ class Recurrent(nn.Module):
 
     def _initial(self, rows: Rows, state: State | None, parameter: Tensor) -> State:
         """The initial state of every layer and direction, sorted as the rows are."""
-        shape = (len(self._cells()), rows.order.batch_sizes[0], self.hidden_size)
+        shape = (len(self._cells()), rows.order.batch, self.hidden_size)
         if state is None:
             return (parameter.new_zeros(shape),) * self.cell.states
         expected = (shape[0], *shape[2:]) if rows.unbatched else shape
