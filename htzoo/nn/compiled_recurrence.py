@@ -94,7 +94,7 @@ def backward(
     return [d_x_parts, *([d_h_parts] if d_h_parts is not d_x_parts else []), *d_state]
 
 
-def matrix_gradient(before: Tensor, d_h_parts: Tensor) -> Tensor:
+def weight_gradient(before: Tensor, d_h_parts: Tensor) -> Tensor:
     """The gradient of the hidden weight (hidden, gates * hidden).
 
     Args:

@@ -160,11 +160,17 @@ class Recurrence:
         return found
 
     def backward(
-        self, d_y: Tensor, d_last: Sequence[Tensor], kept: Sequence[Tensor], matrices: Sequence[Tensor]
+        self,
+        d_y: Tensor,
+        d_last: Sequence[Tensor],
+        kept: Sequence[Tensor],
+        matrices: Sequence[Tensor],
+        *,
+        weight_gradient: bool,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Gradients of the input parts, the hidden parts and the initial state."""
+        """Gradients of the input parts and of the hidden parts, then of the initial state, and where wanted the matrices."""
         d_x, *rest = torch.ops.htzoo.recurrence_backward.default(
-            d_y, list(d_last), *self._plain, list(matrices), list(kept)
+            d_y, list(d_last), *self._plain, list(matrices), list(kept), weight_gradient
         )
         return (d_x, d_x, rest) if self.cell.one_gradient else (d_x, rest[0], rest[1:])
 
@@ -324,11 +330,13 @@ def _backward_fake(
     padding: list[int],
     matrices: list[Tensor],
     kept: list[Tensor],
+    weight_gradient: bool,
 ) -> list[Tensor]:
     rows, hidden = d_y.shape
     count = 1 if CELLS[cell].one_gradient else 2
     parts = [d_y.new_empty(rows, CELLS[cell].gates * hidden) for _ in range(count)]
-    return [*parts, *(value.new_empty(value.shape) for value in d_last)]
+    d_matrices = [torch.empty_like(matrix) for matrix in matrices] if weight_gradient else []
+    return [*parts, *(value.new_empty(value.shape) for value in d_last), *d_matrices]
 
 
 def _backward_plain(
@@ -343,15 +351,26 @@ def _backward_plain(
     padding: list[int],
     matrices: list[Tensor],
     kept: list[Tensor],
+    weight_gradient: bool,
 ) -> list[Tensor]:
     """Gradients of the input parts, of the hidden parts where these are others, and of the initial state."""
     recurrence = _recurrence_of(len(d_last[0]), cell, sizes, time, batch_first, reverse, chain, padding)
     weight = Prepared(recurrence.chain, tuple(matrices), recurrence.padding)
-    return recurrence.run_back(d_y, tuple(d_last), kept, matrices[0].dtype, weight.plain_transposed)
+    found = recurrence.run_back(d_y, tuple(d_last), kept, matrices[0].dtype, weight.plain_transposed)
+    return [*found, *_weight_gradient(recurrence, weight, kept, found)] if weight_gradient else found
+
+
+def _weight_gradient(
+    recurrence: Recurrence, weight: Prepared, kept: Sequence[Tensor], found: Sequence[Tensor]
+) -> list[Tensor]:
+    """Gradients of the weight's matrices, from the hidden states before all steps and the other gradients."""
+    dtype = weight.matrices[0].dtype
+    d_h_parts = found[0 if recurrence.cell.one_gradient else 1]
+    return weight.gradients(kept[0].to(dtype), d_h_parts.to(dtype))
 
 
 @operator(
-    f"recurrence_backward(Tensor d_y, Tensor[] d_last, {_COMMON}, Tensor[] kept) -> Tensor[]",
+    f"recurrence_backward(Tensor d_y, Tensor[] d_last, {_COMMON}, Tensor[] kept, bool weight_gradient) -> Tensor[]",
     key="CompositeExplicitAutograd",
     fake=_backward_fake,
     batched=_backward_plain,
@@ -368,12 +387,16 @@ def _backward(
     padding: list[int],
     matrices: list[Tensor],
     kept: list[Tensor],
+    weight_gradient: bool,
 ) -> list[Tensor]:
     recurrence = _recurrence_of(len(d_last[0]), cell, sizes, time, batch_first, reverse, chain, padding)
     if compiled_recurrence.takes(cell, recurrence.chain, d_y, *d_last, *matrices):
-        return compiled_recurrence.backward(cell, d_y, d_last, recurrence.order, matrices[0], kept, reverse)
+        found = compiled_recurrence.backward(cell, d_y, d_last, recurrence.order, matrices[0], kept, reverse)
+        d_h_parts = found[0 if recurrence.cell.one_gradient else 1]
+        return [*found, compiled_recurrence.weight_gradient(kept[0], d_h_parts)] if weight_gradient else found
     weight = Prepared(recurrence.chain, tuple(matrices), recurrence.padding)
-    return recurrence.run_back(d_y, tuple(d_last), kept, matrices[0].dtype, weight.apply_transposed)
+    found = recurrence.run_back(d_y, tuple(d_last), kept, matrices[0].dtype, weight.apply_transposed)
+    return [*found, *_weight_gradient(recurrence, weight, kept, found)] if weight_gradient else found
 
 
 def walk(step: Callable[[int, State], State], batch_sizes: list[int], state: State, reverse: bool) -> State:
@@ -432,14 +455,10 @@ class _Recurrence(torch.autograd.Function):
                 # The gradient itself will be differentiated. What the forward kept has no graph, so the plain steps
                 # run again under autograd: slower, but right for every order.
                 return _differentiable(ctx, inputs, (d_y, *d_last))
-            d_x_parts, d_h_parts, d_state = recurrence.backward(d_y, d_last, kept, matrices)
+            wanted = any(ctx.needs_input_grad[3 + states :])
+            d_x_parts, d_h_parts, rest = recurrence.backward(d_y, d_last, kept, matrices, weight_gradient=wanted)
             d_bias = None if bias is None else d_h_parts.sum(0)
-            d_matrices: Sequence[Tensor | None] = [None] * len(matrices)
-            if any(ctx.needs_input_grad[3 + states :]):
-                weight = Prepared(recurrence.chain, tuple(matrices), recurrence.padding)
-                dtype = matrices[0].dtype
-                d_matrices = weight.gradients(kept[0].to(dtype), d_h_parts.to(dtype))
-            return None, d_x_parts, d_bias, *d_state, *d_matrices
+            return None, d_x_parts, d_bias, *rest, *(() if wanted else [None] * len(matrices))
 
 
 def _differentiable(ctx: Any, inputs: Sequence[Tensor | None], d_results: State) -> tuple[Tensor | None, ...]:
