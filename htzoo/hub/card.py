@@ -64,7 +64,7 @@ class Training:
         dataset: short name of the dataset.
         title: full name of the dataset.
         homepage: web page of the dataset.
-        licence: its licence, in words.
+        licence: its licence, in words; "not stated" if nobody knows it.
         plots: name in the folder of the model -> file of the run.
     """
 
@@ -72,7 +72,7 @@ class Training:
     dataset: str
     title: str = ""
     homepage: str = ""
-    licence: str = ""
+    licence: str = "not stated"
     plots: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -153,7 +153,7 @@ def _metadata(config: ModelConfig, training: Training | None) -> dict[str, Any]:
 
 
 def _licence(training: Training | None) -> str:
-    if training is None or not training.licence:
+    if training is None or training.licence == "not stated":
         return "unknown"
     return next((ours for words, ours in _LICENCES.items() if words in training.licence), "other")
 
@@ -261,7 +261,7 @@ def _training(config: ModelConfig, training: Training | None) -> Iterator[str]:
 def _citation(config: ModelConfig, training: Training | None) -> Iterator[str]:
     yield "## Licence and citation"
     yield ""
-    if training is None or not training.licence:
+    if training is None or training.licence == "not stated":
         yield "Licence: not stated. The code of htzoo is Apache-2.0."
     else:
         yield (
