@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import compiled_chain
-from htzoo.formats.autocast import autocasts
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.column_slice import columns_of
-from htzoo.formats.matmul import is_transformed
+from htzoo.formats.modes import autocasts, full_precision, is_exporting, is_transformed
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU
-from htzoo.formats.text import network_of, network_text
+from htzoo.formats.text import dense_network, network_of, network_text
 from htzoo.native.operators import composite
 
 
@@ -73,7 +71,7 @@ class Prepared:
 
 
 def prepare(
-    network: Network,
+    network: Network | str | None,
     cores: Sequence[Tensor],
     rows: int | torch.SymInt,
     *,
@@ -85,12 +83,14 @@ def prepare(
     The cores are merged in the parameters' precision; under autocast the merged matrices are then cast once.
 
     Args:
-        network: how the cores are joined.
+        network: how the cores are joined, or its text; None where the one core is the matrix.
         cores: one tensor a core, of the network's shapes.
         rows: number of inputs that are multiplied at a time.
         input_gradient: whether the gradient of the inputs is wanted.
         columns: first and last + 1 of the columns to multiply with; all columns when None.
     """
+    if not isinstance(network, Network):
+        network = dense_network(*reversed(cores[0].shape)) if network is None else network_of(network)
     padding = (0, 0)
     device = cores[0].device
     dtype = torch.get_autocast_dtype(device.type) if autocasts(device) else cores[0].dtype
@@ -103,18 +103,14 @@ def prepare(
     return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
 
 
-def full_precision(like: Tensor) -> AbstractContextManager[Any]:
-    """Autocast off."""
-    return torch.autocast(like.device.type, enabled=False) if autocasts(like.device) else nullcontext()
-
-
 def multiply(
-    network: Network | str, cores: Sequence[Tensor], x: Tensor, columns: tuple[int, int] | None = None
+    network: Network | str | None, cores: Sequence[Tensor], x: Tensor, columns: tuple[int, int] | None = None
 ) -> Tensor:
     """``x @ W.T`` without building W.
 
     Args:
-        network: how the cores are joined, or its text (:func:`htzoo.formats.text.network_text`).
+        network: how the cores are joined, or its text (:func:`htzoo.formats.text.network_text`); None where the one
+            core is the matrix.
         cores: one tensor a core, of the network's shapes.
         x: inputs of shape (rows, in_features), or as many features as ``columns``.
         columns: first and last + 1 of the columns to multiply with; all columns when None.
@@ -122,23 +118,17 @@ def multiply(
     Returns:
         Outputs of shape (rows, out_features), under autocast in its type. Gradients flow to ``x`` and to the cores.
     """
-    text = network if isinstance(network, str) else network_text(network)
-    if exports():
+    text = network_text(network) if isinstance(network, Network) else network
+    if is_exporting():
         return _multiply(x, list(cores), text, columns)
     y: Tensor = torch.ops.htzoo.multiply.default(x, list(cores), text, columns)
     return y
 
 
-@composite("multiply(Tensor x, Tensor[] cores, str network, int[]? columns=None) -> Tensor")
-def _multiply(x: Tensor, cores: list[Tensor], network: str, columns: tuple[int, int] | None = None) -> Tensor:
-    found = network_of(network)
-    prepared = prepare(found, cores, x.shape[0], input_gradient=x.requires_grad, columns=columns)
+@composite("multiply(Tensor x, Tensor[] cores, str? network, int[]? columns=None) -> Tensor")
+def _multiply(x: Tensor, cores: list[Tensor], network: str | None, columns: tuple[int, int] | None = None) -> Tensor:
+    prepared = prepare(network, cores, x.shape[0], input_gradient=x.requires_grad, columns=columns)
     return prepared(x.to(prepared.matrices[0].dtype))
-
-
-def exports() -> bool:
-    """Whether a graph is made that others run, of PyTorch's own operations."""
-    return torch.compiler.is_exporting()
 
 
 def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -147,7 +137,7 @@ def product(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
     A few rows at a time pass the whole chain, forward and backward, so that what lies between two products stays in the
     cache. What is cheaper computed again than written to memory and read back is not kept for the backward.
     """
-    if exports() or is_transformed(x, *matrices):  # torch.func derives a backward of its own
+    if is_exporting() or is_transformed(x, *matrices):  # torch.func derives a backward of its own
         return chain.apply(matrices, x)
     y: Tensor = _Product.apply(chain, x, *matrices)
     return y

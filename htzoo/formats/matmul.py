@@ -4,7 +4,8 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
+
+from htzoo.formats.modes import is_transformed
 
 # From measurements on one core with AVX-512: oneDNN reaches up to twice the speed of ``torch.mm`` where many rows meet
 # a narrow matrix, but takes 20 microseconds to start, and is slow with a transposed first factor that is wide or short.
@@ -40,11 +41,6 @@ def _is_for_onednn(a: Tensor, b: Tensor) -> bool:
         and bool(torch.backends.mkldnn.enabled)
         and _has_onednn()
     )
-
-
-def is_transformed(*tensors: Tensor) -> bool:
-    """Whether ``torch.func`` or forward-mode differentiation is at work, which must see PyTorch's own operations."""
-    return forward_ad._current_level >= 0 or any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
 
 
 @cache

@@ -21,3 +21,9 @@ def network_of(text: str) -> Network:
     cores, inputs, outputs = json.loads(text)
     found = (Core(name, tuple(edges), tuple(shape)) for name, edges, shape in cores)
     return Network(tuple(found), tuple(inputs), tuple(outputs))
+
+
+@lru_cache(maxsize=1024)
+def dense_network(in_features: int, out_features: int) -> Network:
+    """The network whose one core is the matrix."""
+    return Network((Core.of("weight", o1=out_features, i1=in_features),), ("i1",), ("o1",))

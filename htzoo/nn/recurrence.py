@@ -10,10 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from htzoo.formats.apply import Prepared, exports, full_precision, prepare
+from htzoo.formats.apply import Prepared, prepare
 from htzoo.formats.chain import Chain
-from htzoo.formats.matmul import is_transformed
-from htzoo.formats.text import network_of
+from htzoo.formats.modes import full_precision, is_exporting, is_transformed
 from htzoo.native.operators import composite, operator
 from htzoo.nn import compiled_recurrence
 from htzoo.nn.sequence import Order
@@ -64,13 +63,14 @@ class Hidden(NamedTuple):
     """The hidden part of the pre-activations.
 
     Args:
-        network: text of the hidden-to-hidden weight's network (:func:`htzoo.formats.text.network_text`).
+        network: text of the hidden-to-hidden weight's network (:func:`htzoo.formats.text.network_text`); None where its
+            one core is the matrix.
         cores: its cores.
         columns: first and last + 1 of the columns to multiply with; all columns when None.
         bias: added to the product, or None.
     """
 
-    network: str
+    network: str | None
     cores: Sequence[Tensor]
     columns: tuple[int, int] | None = None
     bias: Tensor | None = None
@@ -94,14 +94,14 @@ def recur(
     """
     network, cores, columns, bias = hidden
     arguments = (x_parts, order.packed_sizes, order.time, order.batch_first, reverse, list(state), list(cores), bias)
-    run = _recur if exports() else torch.ops.htzoo.recur.default
+    run = _recur if is_exporting() else torch.ops.htzoo.recur.default
     output, *last = run(cell.name, *arguments, network, columns)
     return output, tuple(last)
 
 
 @composite(
     "recur(str cell, Tensor x_parts, Tensor? sizes, SymInt time, bool batch_first, bool reverse, Tensor[] state, "
-    "Tensor[] cores, Tensor? bias, str network, int[]? columns=None) -> Tensor[]"
+    "Tensor[] cores, Tensor? bias, str? network, int[]? columns=None) -> Tensor[]"
 )
 def _recur(
     cell: str,
@@ -113,18 +113,18 @@ def _recur(
     state: list[Tensor],
     cores: list[Tensor],
     bias: Tensor | None,
-    network: str,
+    network: str | None,
     columns: tuple[int, int] | None = None,
 ) -> list[Tensor]:
     order = Order(state[0].shape[0], time, batch_first, sizes)
-    weight = prepare(network_of(network), cores, order.batch, columns=columns)
+    weight = prepare(network, cores, order.batch, columns=columns)
     recurrence = Recurrence(CELLS[cell], order, reverse, weight.chain, weight.padding)
     x_parts = x_parts.to(state[0].dtype)
     inputs = (x_parts, bias, *state, *weight.matrices)
     tensors = [value for value in inputs if value is not None]
     with full_precision(x_parts):  # the state keeps the parameters' precision, and the merged weight is cast already
         # An export has no backward, and torch.func and forward-mode differentiation derive their own.
-        if exports() or is_transformed(*tensors):
+        if is_exporting() or is_transformed(*tensors):
             outputs, last, _ = recurrence.run(x_parts, bias, tuple(state), weight.matrices[0].dtype, weight.plain)
             return [order.join(outputs), *last]
         if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
@@ -168,7 +168,7 @@ class Recurrence:
         *,
         weight_gradient: bool,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Gradients of the input parts and of the hidden parts, then of the initial state, and where wanted the matrices."""
+        """Gradients of the input parts, of the hidden parts, and of the initial state and, where wanted, matrices."""
         d_x, *rest = torch.ops.htzoo.recurrence_backward.default(
             d_y, list(d_last), *self._plain, list(matrices), list(kept), weight_gradient
         )

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from htzoo.nn.errors import InputError
+
 
 @dataclass(frozen=True)
 class Order:
@@ -42,7 +44,9 @@ class Order:
 
     def join(self, steps: Sequence[Tensor]) -> Tensor:
         """Undo :meth:`split`."""
-        return torch.stack(tuple(steps), 1).flatten(0, 1) if self.batch_first else torch.cat(tuple(steps))
+        if not self.batch_first:
+            return torch.cat(tuple(steps))
+        return torch.stack(tuple(steps), 1).reshape(self.batch * self.time, steps[0].shape[-1])
 
 
 @dataclass(frozen=True)
@@ -85,13 +89,13 @@ def pack(x: Tensor | PackedSequence, features: int, batch_first: bool) -> Rows:
         batch_first: whether (batch, time, features) or (time, batch, features).
 
     Raises:
-        ValueError: the shape is not one of them, or the last axis is not ``features`` long.
+        InputError: the shape is not one of them, or the last axis is not ``features`` long.
     """
     data = x.data if isinstance(x, PackedSequence) else x
     ranks = (2,) if isinstance(x, PackedSequence) else (2, 3)
     time = 1 if batch_first and data.dim() == 3 else 0
     if data.dim() not in ranks or data.shape[-1] != features or data.shape[time] == 0:
-        raise ValueError(
+        raise InputError(
             f"input has shape {tuple(data.shape)}: give sequences of at least one frame of {features:,} features"
         )
     if isinstance(x, PackedSequence):
