@@ -101,7 +101,7 @@ def run(words: Sequence[str]) -> None:
 
 def _videos(names: Sequence[str]) -> list[Path]:
     """The files, and what lies in the folders, without hidden files."""
-    from htzoo.data.video.decode import VIDEO_SUFFIXES
+    from htzoo.data.video.container import VIDEO_SUFFIXES
 
     paths: list[Path] = []
     for path in map(Path, names):

@@ -20,7 +20,7 @@ from htzoo.data.clips.splits import Folds, Split, SplitRule, check_numbers, spli
 from htzoo.data.errors import DataError
 from htzoo.data.index import INDEX, Entry, read_index
 from htzoo.data.source import ClipLabel, Source
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 
 
 class VideoDataModule(LightningDataModule):

@@ -37,7 +37,7 @@ from htzoo.data.prepare.check import check_clips
 from htzoo.data.prepare.pipeline import prepare
 from htzoo.data.prepare.source_checksums import Checksums
 from tests.data.helpers import Frames, encode
-from tests.data.video.test_read import _sound_only
+from tests.data.video.test_video_file import _sound_only
 
 COUNT = 16
 # Name of a whole file: codec, container, options of the encoder.

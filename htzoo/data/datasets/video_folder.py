@@ -16,8 +16,8 @@ from htzoo.data.prepare.source_checksums import Checksums, FirstReading
 from htzoo.data.prepare.source_files import files_in
 from htzoo.data.source import ClipLabel
 from htzoo.data.video.checksum import digest_of
-from htzoo.data.video.decode import VIDEO_SUFFIXES
-from htzoo.data.video.read import count_frames
+from htzoo.data.video.container import VIDEO_SUFFIXES
+from htzoo.data.video.video_file import count_frames
 
 
 @dataclass(frozen=True)
