@@ -97,7 +97,8 @@ def _encode(
     times: Times | None,
 ) -> int:
     number = -1
-    with av.open(str(path), "w", format="mp4") as container:
+    # As an open file: FFmpeg would take a colon in the path for the address of a protocol.
+    with path.open("w+b") as file, av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options=X264 | {"crf": str(crf)})
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"

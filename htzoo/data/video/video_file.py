@@ -152,13 +152,14 @@ class VideoFile:
         Raises:
             VideoError: The file is damaged or has no frame.
         """
-        frame = None
         if self._images:
             yield from decode_images(self.path)
             return
+        container = self._from_start()
         if (reason := what_is_broken(self._content)) is not None:
             raise damaged(self.path, reason)
-        for frame in decode(self.path, self._from_start()):
+        frame = None
+        for frame in decode(self.path, container):
             yield frame
         if frame is None:
             raise no_frame(self.path)
