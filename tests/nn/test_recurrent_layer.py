@@ -286,6 +286,7 @@ def test_compiled_model_gives_equal_results(cell: str) -> None:
         assert all((a - b).abs().max() < 1e-10 for a, b in zip(*results, strict=True))
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("cell", "formats", "layers", "bidirectional"),
