@@ -336,8 +336,9 @@ class VideoDataModule(LightningDataModule):
                 f"batch_size is {self.batch_size}, which does not divide over {world} processes; make it a multiple."
             )
         workers = usual_workers(data, world) if self.num_workers is None else self.num_workers
-        return (ClipLoader if self.num_workers is None else DataLoader)(
+        return ClipLoader(
             data,
+            fit_workers=self.num_workers is None,
             batch_size=self.batch_size // world,
             sampler=sampler,
             drop_last=drop_last,

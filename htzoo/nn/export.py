@@ -14,7 +14,13 @@ def is_exporting() -> bool:
 
 
 def recur_for_export(
-    cell: Cell, x_parts: Tensor, state: State, matrix: Tensor, hidden_bias: Tensor | None, reverse: bool
+    cell: Cell,
+    x_parts: Tensor,
+    state: State,
+    matrix: Tensor,
+    hidden_bias: Tensor | None,
+    projection: Tensor | None,
+    reverse: bool,
 ) -> tuple[Tensor, State]:
     """What :func:`htzoo.nn.recurrence.recur` computes, in operations that a graph can hold.
 
@@ -24,6 +30,7 @@ def recur_for_export(
         state: initial state, each (batch, hidden).
         matrix: the hidden-to-hidden weight (gates * hidden, hidden).
         hidden_bias: added to the hidden part of the pre-activations.
+        projection: multiplied with every new hidden state.
         reverse: whether to run backward in time.
 
     Returns:
@@ -33,8 +40,9 @@ def recur_for_export(
 
     def step(now: State, x_part: Tensor) -> tuple[State, Tensor]:
         h_part = now[0] @ matrix.T
-        after, _ = cell.step(x_part, h_part if hidden_bias is None else h_part + hidden_bias, now)
-        return tuple(after), after[0].clone()
+        (h, *others), _ = cell.step(x_part, h_part if hidden_bias is None else h_part + hidden_bias, now)
+        h = h if projection is None else h @ projection.T
+        return (h, *others), h.clone()
 
     last, outputs = scan(step, state, x_parts.flip(0) if reverse else x_parts)
     return (outputs.flip(0) if reverse else outputs), tuple(last)
