@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_commands_and_configurations_exist() -> None:
     assert len(found) > 30
     for page, words in found:
         assert words[0] in COMMANDS or words[0].startswith("-"), (page, words)
-        for option, value in zip(words, words[1:], strict=False):
+        for option, value in pairwise(words):
             if option == "--config" and value.isidentifier() and value != "NAME":
                 assert value in config_names(), (page, words)
 

@@ -1,4 +1,4 @@
-"""Write the tables of docs/study.md and of diary.md here (between their marks), and draw their plots, from measured.csv.
+"""Write the tables of docs/study.md and diary.md (between their marks), and draw their plots, from measured.csv.
 
 python benchmarks/study/table.py
 """
@@ -191,8 +191,9 @@ def nested(study: Study, rows: list[Row]) -> str:
     accuracies = {fold: row.accuracies[fold] for fold, row in chosen.items()}
     head = Row("chosen", accuracies, 0, 0, 0.0)
     mean, error = gap(head, dense)
+    formats = ", ".join(WORDS.get(row.rival, row.rival) for row in chosen.values())
     return (
-        f"Chosen for the folds by validation: {', '.join(WORDS.get(row.rival, row.rival) for row in chosen.values())}. Their tests: "
+        f"Chosen for the folds by validation: {formats}. Their tests: "
         f"{head.mean:.4f} ± {head.seed_spread:.3f}, those of LSTM-15 {dense.mean:.4f} ± {dense.seed_spread:.3f}; "
         f"difference {mean:+.4f} ± {error:.4f}."
     )
