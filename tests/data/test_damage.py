@@ -183,7 +183,7 @@ def test_originals_that_were_read_once(sound: bytes, tmp_path: Path) -> None:
 def test_a_codec_without_its_name(tmp_path: Path) -> None:
     path = encode(tmp_path / "clip.mp4", moving_texture(), "libx264", "mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"xxxx"))
-    with pytest.raises(VideoError, match=r"clip\.mp4 is of a codec that FFmpeg does not know; replace the file"):
+    with pytest.raises(VideoError, match=r"clip\.mp4 has a codec that FFmpeg does not know; replace the file"):
         read_frames(path, [0])
 
 

@@ -1,6 +1,6 @@
 """A loader that chooses how many processes read clips, and goes on within an epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -17,6 +17,28 @@ def usual_workers(data: ClipDataset, world: int = 1) -> int:
         # that a small machine needs for training; a large machine has it to spare, and then need not wait the 2 ms.
         return 2 if available_cores() >= 8 else 0
     return min(8, max(1, available_cores() // world))
+
+
+class _Epoch:
+    """The batches of one epoch. Unlike a generator, it goes on after the error of a broken clip."""
+
+    def __init__(self, loader: "ClipLoader", begin: Callable[[], Iterator[Any]]) -> None:
+        self.loader = loader
+        self._begin = begin
+        self._batches: Iterator[Any] | None = None
+        sampler = loader.sampler
+        processes = sampler.num_replicas if isinstance(sampler, TrainSampler) else 1
+        self._clips = (loader.batch_size or 1) * processes
+
+    def __iter__(self) -> "_Epoch":
+        return self
+
+    def __next__(self) -> Any:
+        if self._batches is None:
+            self._batches = self._begin()
+        batch = next(self._batches)
+        self.loader.consumed += self._clips
+        return batch
 
 
 class ClipLoader(DataLoader[Item]):
@@ -48,13 +70,9 @@ class ClipLoader(DataLoader[Item]):
         if self.fit_workers and wanted < self.num_workers:
             self.num_workers, self._iterator = wanted, None
         self.consumed, self._skip = self._skip, 0
-        together = 1
         if isinstance(self.sampler, TrainSampler):
             self.sampler.skip = self.consumed
-            together = self.sampler.num_replicas
-        for batch in super().__iter__():
-            self.consumed += (self.batch_size or 1) * together
-            yield batch
+        return _Epoch(self, super().__iter__)
 
     @property
     def skipped_batches(self) -> int:

@@ -103,11 +103,11 @@ def _look(folder: Path, path: str, prepared: bool, checksums: Checksums | None) 
     try:
         if file.is_file() and file.stat().st_size == 0:
             return Problem(path, "empty", "has no byte.")
+        of_file = digest_of(file)
+        if checksums is not None and checksums.has_changed(file, of_file):
+            return Problem(path, "changed", f"has changed since it was first read; {checksums.remedy}")
+        digest, count = sha256(), 0
         with VideoFile(file, prepared) as video:
-            of_file = digest_of(file)
-            if checksums is not None and checksums.has_changed(file, of_file):
-                return Problem(path, "changed", f"has changed since it was first read; {checksums.remedy}")
-            digest, count = sha256(), 0
             for frame in video.frames():
                 digest.update(frame.to_ndarray(format="gray").tobytes())
                 digest.update(b"%d %d" % (frame.height, frame.width))
