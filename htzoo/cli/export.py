@@ -11,7 +11,7 @@ from htzoo.cli.arguments import Parser, add_hub_options, hub_options
 DESCRIPTION = """\
 Write a trained model as one file that needs no htzoo: ONNX (.onnx), or a program of torch.export (.pt2).
 
-The input is "video", uint8 (batch, time, 3, height, width), of any batch and time; the output is "logits". The file is
+The input is "video", uint8 (batch, time, height, width, 3), of any batch and time; the output is "logits". The file is
 run once and compared with the model before it takes its name. ONNX needs: pip install 'htzoo[export]'
 
 examples:

@@ -377,7 +377,7 @@ class VideoDataModule(LightningDataModule):
         if "flips" not in batch:
             return batch
         video = batch["video"]
-        flipped = torch.where(batch["flips"][:, None, None, None, None], video.flip(-1), video)
+        flipped = torch.where(batch["flips"][:, None, None, None, None], video.flip(-2), video)
         return {**{key: value for key, value in batch.items() if key != "flips"}, "video": flipped}
 
     def _training(self) -> bool:

@@ -13,7 +13,8 @@ from htzoo.formats.contract import Edges, PairwiseOrder, contract, merge_order
 from htzoo.formats.matmul import add_matmul, matmul
 from htzoo.formats.network import Network
 from htzoo.formats.plan import CPU, GPU, NATIVE, Machine, Product, plan
-from htzoo.native.build import MOST_AXES, library
+from htzoo.native.layout import CONSTANTS
+from htzoo.native.library import library
 
 _CLEARLY = 0.9  # of the libraries' time; predictions are off by about as much
 EXPORTED_ROWS = 256  # an exported graph serves every batch size: planned for this many rows, it is right for all
@@ -260,7 +261,7 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
     shape = tuple(network.sizes[edge] for edge in layout)
     between = max((p.before * p.after * network.size(p.new) for p in planned.products[:-1]), default=0)
     sizes = (network.in_features, network.out_features, between)
-    native = machine.is_compiled and max(len(link.shape) for link in links) <= MOST_AXES
+    native = machine.is_compiled and max(len(link.shape) for link in links) <= CONSTANTS["MAX_AXES"]
     return Chain(tuple(links), blocks, shape, planned.permutation, *sizes, native)
 
 

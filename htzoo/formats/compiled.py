@@ -13,33 +13,11 @@ from torch import Tensor
 
 from htzoo.formats.chain import Chain, Link
 from htzoo.formats.plan import NATIVE
-from htzoo.native.build import MOST_AXES, MOST_THREADS, array_type, library
+from htzoo.native import layout
+from htzoo.native.library import array_type, library
 
-_SLACK, _MOST_LINKS = 16, 8  # as in tile.h and chain.c
-_FEWEST = 2**21  # multiply-adds that are worth another thread
-
-_Axes = ctypes.c_int64 * MOST_AXES
-
-
-class _Reorder(ctypes.Structure):
-    _fields_ = [("axes", ctypes.c_int64), ("unit", ctypes.c_int64), ("size", _Axes), ("step", _Axes)]
-
-
-class _Link(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("before", "inner", "outer", "after")),
-        ("reorder", _Reorder),
-        *((name, ctypes.c_void_p) for name in ("rows", "inners")),
-        ("fours", ctypes.c_int64),
-    ]
-
-
-class _Chain(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("links", "blocks", "head", "slices", "in_features", "out_features")),
-        ("link", _Link * _MOST_LINKS),
-        ("last", _Reorder),
-    ]
+_SLACK = layout.CONSTANTS["SLACK"]
+_MIN_MACS = 2**21  # that are worth another thread
 
 
 def takes(chain: Chain, *tensors: Tensor) -> bool:
@@ -57,7 +35,7 @@ def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor
     x = x.contiguous()
     y = x.new_empty(x.shape[0], chain.out_features)
     saved = [_saved(link, x) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
-    _call("htzoo_forward", _described(chain, True), x.shape[0], matrices, x, y, _pointers(saved))
+    _call(chain, matrices, x.shape[0], saved, x=x, y=y)
     return y, [tensor for tensor in saved if tensor is not None]
 
 
@@ -78,42 +56,52 @@ def backward(
     found = iter(saved)
     kept = [next(found, None) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
     d_x = torch.empty_like(x) if input_gradient else None
-    described = _described(chain, bool(saved))
-    _call("htzoo_backward", described, x.shape[0], matrices, x, d_y, _pointers(kept), d_x, _pointers(totals))
+    _call(chain, matrices, x.shape[0], kept, totals, in_slices=bool(saved), x=x, d_y=d_y, d_x=d_x)
     return d_x, totals
 
 
 def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
     """The gradient of the input alone."""
     d_y = d_y.contiguous()
-    nothing = _pointers([None] * len(matrices))
     d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
-    _call("htzoo_backward", _described(chain, False), d_y.shape[0], matrices, None, d_y, nothing, d_x, None)
+    _call(chain, matrices, d_y.shape[0], [None] * len(matrices), in_slices=False, d_y=d_y, d_x=d_x)
     return d_x
 
 
-def _call(name: str, chain: _Described, rows: int, matrices: Sequence[Tensor], *arguments: Any) -> None:
+def _call(
+    chain: Chain,
+    matrices: Sequence[Tensor],
+    rows: int,
+    saved: Sequence[Tensor | None],
+    d_matrices: Sequence[Tensor] | None = None,
+    *,
+    in_slices: bool = True,
+    **tensors: Tensor | None,
+) -> None:
     found = library()
     assert found is not None
-    structure, _, multiply_adds, widest = chain
-    threads = max(1, min(torch.get_num_threads(), MOST_THREADS, rows, rows * multiply_adds // _FEWEST))
-    piece = max(1, min(NATIVE.piece // widest, math.ceil(rows / threads)))
-    matrices = [matrix.contiguous() for matrix in matrices]
-    backward = name == "htzoo_backward"
-    wanted = backward and arguments[-1] is not None
-    size = found.htzoo_scratch(ctypes.byref(structure), *map(ctypes.c_int64, (piece, threads)), backward, wanted)
-    scratch = matrices[0].new_empty(size)
-    getattr(found, name)(
-        ctypes.byref(structure),
-        *map(ctypes.c_int64, (rows, piece, threads)),
-        _pointers(matrices),
-        *(_pointer(value) if isinstance(value, Tensor) else value for value in arguments),
-        _pointer(scratch),
+    argument = _argument(chain, in_slices, found.vector)
+    threads = max(
+        1, min(torch.get_num_threads(), layout.CONSTANTS["MAX_THREADS"], rows, rows * argument.macs // _MIN_MACS)
     )
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
+    matrices = [matrix.contiguous() for matrix in matrices]
+    work = layout.Work(
+        ctypes.pointer(argument.structure),
+        rows,
+        max(1, min(NATIVE.piece // argument.widest, math.ceil(rows / threads))),
+        threads,
+    )
+    # The arrays of pointers must live until the call is over.
+    arrays = {"matrices": _pointers(matrices), "saved": _pointers(saved)}
+    if d_matrices is not None:
+        arrays["d_matrices"] = _pointers(d_matrices)
+    for name, array in arrays.items():
+        setattr(work, name, ctypes.addressof(array))
+    for name, tensor in tensors.items():
+        setattr(work, name, None if tensor is None else tensor.data_ptr())
+    scratch = matrices[0].new_empty(found.scratch(ctypes.byref(work)))
+    work.scratch = scratch.data_ptr()
+    found.product(ctypes.byref(work))
 
 
 def _pointers(tensors: Sequence[Tensor | None]) -> Any:
@@ -127,44 +115,44 @@ def _saved(link: Link, x: Tensor) -> Tensor:
     return x.new_empty(numbers + _SLACK)[:numbers]
 
 
-class _Described(NamedTuple):
+class _Argument(NamedTuple):
     """A chain as the compiled code reads it.
 
     Attributes:
         structure: the chain.
         tables: what the structure points to.
-        multiply_adds: for one row.
-        widest: most numbers of a row between two products, before the first and after the last.
+        macs: multiply-accumulates for one row.
+        widest: maximum values of a row between two products, before the first and after the last.
     """
 
-    structure: _Chain
+    structure: layout.Chain
     tables: list[Tensor]
-    multiply_adds: int
+    macs: int
     widest: int
 
 
 @lru_cache(maxsize=1024)
-def _described(chain: Chain, in_slices: bool) -> _Described:
+def _argument(chain: Chain, in_slices: bool, vector: int) -> _Argument:
     head, slices = _head(chain) if in_slices else (0, 1)
     links = []
     tables: list[Tensor] = []
     for k, link in enumerate(chain.links):
         shape = (link.shape[0] // slices, *link.shape[1:]) if k < head else link.shape
         before = math.prod(shape) // (link.inner * link.after)
-        found = _Link(before, link.inner, link.outer, link.after, _reorder(shape, link.permutation))
+        found = layout.Link(before, link.inner, link.outer, link.after, _reorder(shape, link.permutation))
         if found.reorder.axes and link.after == 1 and link.permutation is not None:
             places = torch.arange(math.prod(shape)).reshape(shape).permute(link.permutation)
             places = places.reshape(before, link.inner)
             rows, inners = places[:, 0].contiguous(), places[0].contiguous()
             found.rows, found.inners = rows.data_ptr(), inners.data_ptr()
-            found.fours = link.inner % NATIVE.vector == 0 and bool((inners.reshape(-1, 4).diff() == 1).all())
+            found.fours = link.inner % vector == 0 and bool((inners.reshape(-1, 4).diff() == 1).all())
             tables += [rows, inners]
         links.append(found)
-    structure = _Chain(len(links), chain.blocks, head, slices, chain.in_features, chain.out_features)
-    structure.link = (_Link * _MOST_LINKS)(*links)
+    structure = layout.Chain(len(links), chain.blocks, head, slices, chain.in_features, chain.out_features)
+    structure.link = type(structure.link)(*links)
     structure.last = _reorder(chain.shape, chain.permutation)
-    multiply_adds = chain.blocks * sum(math.prod(link.shape) * link.outer for link in chain.links)
-    return _Described(structure, tables, multiply_adds, max(chain.in_features, chain.between, chain.out_features))
+    macs = chain.blocks * sum(math.prod(link.shape) * link.outer for link in chain.links)
+    return _Argument(structure, tables, macs, max(chain.in_features, chain.between, chain.out_features))
 
 
 def _head(chain: Chain) -> tuple[int, int]:
@@ -184,10 +172,10 @@ def _head(chain: Chain) -> tuple[int, int]:
     return 0, 1
 
 
-def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> _Reorder:
+def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> layout.Reorder:
     """Neighbouring axes that stay together are one."""
     if permutation is None:
-        return _Reorder()
+        return layout.Reorder()
     steps = [math.prod(shape[k + 1 :]) for k in range(len(shape))]
     axes: list[tuple[int, int]] = []
     for k in permutation:
@@ -196,6 +184,8 @@ def _reorder(shape: Sequence[int], permutation: Sequence[int] | None) -> _Reorde
         elif shape[k] > 1:
             axes.append((shape[k], steps[k]))
     if len(axes) < 2:  # only axes of size 1 change places
-        return _Reorder()
+        return layout.Reorder()
     sizes, strides = zip(*axes)
-    return _Reorder(len(axes), strides.index(1), _Axes(*sizes), _Axes(*strides))
+    found = layout.Reorder(len(axes), strides.index(1))
+    found.size[: len(axes)], found.step[: len(axes)] = sizes, strides
+    return found

@@ -130,7 +130,7 @@ class ZooClassifier(VideoClassifier):
         _check_top(top)
         frames = self.sampling.pictures(frames)
         views = [self.sampling.choose(len(frames), view) for view in range(self.sampling.views)]
-        video = torch.from_numpy(np.stack([frames[view] for view in views])).permute(0, 1, 4, 2, 3)
+        video = torch.from_numpy(np.stack([frames[view] for view in views]))
         with _evaluating(self):
             logits = self(video.to(self.classifier.weight.device)).float().mean(0)  # over the views, as in a test
         probabilities = logits.sigmoid() if self._config.multilabel else logits.softmax(-1)

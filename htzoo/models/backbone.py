@@ -74,7 +74,8 @@ class Backbone(nn.Module):
         return resize
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Features (n, num_features) of frames (n, 3, height, width) with pixels 0 to 255."""
+        """Features (n, num_features) of frames (n, height, width, 3) with pixels 0 to 255."""
+        frames = frames.movedim(-1, 1)  # a view: the network sees its channels-last memory format
         if frames.shape[-2:] != self.input_size:
             frames = self.resize(frames)
         frames = frames.to(self.mean.dtype)

@@ -32,7 +32,7 @@ class ExportError(RuntimeError):
 def export(model: VideoClassifier, output: Path, frames: int, metadata: Mapping[str, str]) -> float:
     """Write a model, and run what was written beside it.
 
-    The one input ``video`` is uint8 (batch, time, 3, height, width), pixels 0 to 255, of any batch and time; the output
+    The one input ``video`` is uint8 (batch, time, height, width, 3), pixels 0 to 255, of any batch and time; the output
     ``logits`` is (batch, classes).
 
     Args:
@@ -188,9 +188,8 @@ def _run_onnx(path: Path, video: Tensor) -> Tensor:
 
 
 def _clips(model: VideoClassifier, batch: int, time: int) -> Tensor:
-    height, width, channels = model.frame_size
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (batch, time, channels, height, width), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (batch, time, *model.frame_size), dtype=torch.uint8, generator=generator)
 
 
 @torch.no_grad()

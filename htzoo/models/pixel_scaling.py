@@ -1,4 +1,4 @@
-"""From uint8 clips to the numbers that a network reads."""
+"""Scale the pixels of clips to the values that a network reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def scale_pixels(video: Tensor, lengths: Tensor | None, scaling: PixelScaling, s
     """Flatten every frame in the order height, width, channel, and scale its pixels.
 
     Args:
-        video: clips (batch, time, channels, height, width), pixels 0 to 255; frames beyond a clip's length are zero.
+        video: clips (batch, time, height, width, channels), pixels 0 to 255; frames beyond a clip's length are zero.
         lengths: frames of every clip (batch,); all when None.
         scaling: ``standardized`` gives every clip mean 0 and standard deviation 1; ``centered`` subtracts 128, as the
             authors of TT-RNN and BT-RNN do.
@@ -24,7 +24,7 @@ def scale_pixels(video: Tensor, lengths: Tensor | None, scaling: PixelScaling, s
         Features (batch, time, height * width * channels), float32.
     """
     batch, time = video.shape[:2]
-    pixels = video.permute(0, 1, 3, 4, 2).reshape(batch, -1)
+    pixels = video.reshape(batch, -1)
     ours = not pixels.is_floating_point()  # the float copy of uint8 frames may be overwritten, which saves a pass
     pixels = pixels.float()
     if scaling == "centered":

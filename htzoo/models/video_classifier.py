@@ -132,7 +132,7 @@ class VideoClassifier(nn.Module):
         """Logits (batch, classes).
 
         Args:
-            video: clips (batch, time, channels, height, width), pixels 0 to 255.
+            video: clips (batch, time, height, width, channels), pixels 0 to 255.
             lengths: frames of every clip (batch,), the rest being padding; all frames when None.
 
         Raises:
@@ -147,16 +147,18 @@ class VideoClassifier(nn.Module):
         last bit, on the clips beside it.
 
         Args:
-            video: clips (batch, time, channels, height, width), pixels 0 to 255.
+            video: clips (batch, time, height, width, channels), pixels 0 to 255.
             lengths: frames of every clip (batch,), the rest being padding; all frames when None.
 
         Raises:
             ValueError: the frames have another size than the model was built for.
         """
         height, width, channels = self.frame_size
-        if video.dim() != 5 or (self.backbone is None and video.shape[2:] != (channels, height, width)):
+        # A CNN resizes frames by itself.
+        expected = self.frame_size if self.backbone is None else (*video.shape[2:4], channels)
+        if video.dim() != 5 or video.shape[2:] != expected:
             raise ValueError(
-                f"video has shape {tuple(video.shape)}: give (batch, time, {channels}, {height}, {width}), "
+                f"video has shape {tuple(video.shape)}: give (batch, time, {height}, {width}, {channels}), "
                 "the frame size that the model was built for"
             )
         if self.backbone is None:

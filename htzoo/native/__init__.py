@@ -1,1 +1,1 @@
-"""C sources, and what compiles them."""
+"""C sources, how they are compiled when htzoo is installed, and the library made of them."""

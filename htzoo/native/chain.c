@@ -5,29 +5,7 @@
 #include "link.h"
 #include "threads.h"
 
-enum { MOST_LINKS = 8 };
 enum { FEW = 4096 }; /* floats of the input that pass the first links together */
-
-/* `last` reorders the result. There are `blocks` products of one kind, each with matrices of its own, whose results are
- * added. A row passes the first `head` links in `slices` parts, which these links do not mix: for them, a row is such a
- * part. What comes into the link behind them is kept for the backward. */
-typedef struct {
-    int64_t links, blocks, head, slices, in_features, out_features;
-    Link link[MOST_LINKS];
-    Reorder last;
-} Chain;
-
-typedef struct {
-    const Chain *chain;
-    int64_t rows, piece;          /* all rows, and how many pass the chain together */
-    const float *const *matrices; /* here and below one a link, block by block */
-    const float *x, *d_y;
-    float *y, *d_x;     /* where they are wanted */
-    float **saved;      /* what comes into every link, or NULL where it is not kept */
-    float **d_matrices; /* or NULL where none is wanted */
-    float *scratch;
-    int64_t threads;
-} Work;
 
 /* What one thread does. */
 typedef struct {
@@ -42,7 +20,7 @@ typedef struct {
     const Chain *chain;
     const float *const *matrices;
     const float *panels, *panels_back;
-    float **saved, *sums;
+    float *const *saved, *sums;
     int64_t first, rows;
 } Pass;
 
@@ -210,7 +188,7 @@ static const float *pass_back(const Work *work, const Pass *pass, int64_t start,
                               const float *y, float *const *buffers) {
     const Chain *chain = work->chain;
     float *to = buffers[chain->links], *other = buffers[chain->links + 1], *spare = buffers[chain->links + 2];
-    const float *entered[MOST_LINKS];
+    const float *entered[MAX_LINKS];
     if (work->d_matrices)
         enter_again(pass, start, end, x, buffers, spare, entered);
     for (int64_t k = end - 1; k >= start; k--) {
@@ -235,7 +213,7 @@ static void backward_piece(const Part *part, int64_t first, int64_t rows) {
     const Work *work = part->work;
     const Chain *chain = work->chain;
     int64_t links = chain->links, head = chain->head;
-    float *buffers[MOST_LINKS + 3];
+    float *buffers[MAX_LINKS + 3];
     for (int64_t k = 0; k < links + 3; k++)
         buffers[k] = part->buffers + k * buffer(work);
     float *between = part->buffers + (links + 3) * buffer(work); /* gradients behind the head, one a block */
@@ -316,7 +294,7 @@ static void run(const Work *work) {
     int64_t blocks = work->chain->blocks, count = work->threads;
     float *panels = work->scratch, *panels_back = panels + blocks * num_panels(work);
     pack_matrices(work, panels, panels_back);
-    Part parts[MOST_THREADS];
+    Part parts[MAX_THREADS];
     float *free = panels_back + blocks * num_panels_back(work);
     for (int64_t t = 0; t < count; t++) {
         float *sums = free + num_buffers(work) * buffer(work);
@@ -331,28 +309,6 @@ static void run(const Work *work) {
 
 /* ---- What Python calls ------------------------------------------------------------------------------------------ */
 
-/* Floats of scratch that a call needs. */
-int64_t htzoo_scratch(const Chain *chain, int64_t piece, int64_t threads, int backward, int matrices_wanted) {
-    float mark, *marks[1] = {&mark};
-    Work work = {.chain = chain, .piece = piece, .threads = threads};
-    work.d_y = backward ? &mark : 0;
-    work.d_matrices = matrices_wanted ? marks : 0;
-    return scratch_of(&work);
-}
-
-/* y = x W', and what comes into the products that are marked so into `saved`. */
-void htzoo_forward(const Chain *chain, int64_t rows, int64_t piece, int64_t threads, const float *const *matrices,
-                   const float *x, float *y, float **saved, float *scratch) {
-    Work work = {.chain = chain, .rows = rows, .piece = piece, .threads = threads, .matrices = matrices};
-    work.x = x, work.y = y, work.saved = saved, work.scratch = scratch;
-    run(&work);
-}
-
-/* The gradient of x where `d_x` is given, and those of the matrices, added to `d_matrices` where these are given. */
-void htzoo_backward(const Chain *chain, int64_t rows, int64_t piece, int64_t threads, const float *const *matrices,
-                    const float *x, const float *d_y, float **saved, float *d_x, float **d_matrices, float *scratch) {
-    Work work = {.chain = chain, .rows = rows, .piece = piece, .threads = threads, .matrices = matrices};
-    work.x = x, work.d_y = d_y, work.saved = saved, work.d_x = d_x, work.d_matrices = d_matrices;
-    work.scratch = scratch;
-    run(&work);
-}
+EXPORTED(const char *, digest)(void) { return DIGEST; }
+EXPORTED(int64_t, scratch)(const Work *work) { return scratch_of(work); }
+EXPORTED(void, product)(const Work *work) { run(work); }

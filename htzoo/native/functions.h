@@ -11,7 +11,7 @@ INLINE vector choose(integers where, vector yes, vector no) {
 
 /* 2^n e^r with a whole n and |r| <= ln(2) / 2, for which the Taylor series is short. */
 INLINE vector exp_of(vector x) {
-    const vector least = {-87, -87, -87, -87, -87, -87, -87, -87}, most = -least, round = 12582912 - (vector){0};
+    const vector most = 87 - (vector){0}, least = -most, round = 12582912 - (vector){0};
     x = choose(x < least, least, choose(x > most, most, x));
     vector n = x * 1.44269504f + round - round;
     vector r = x - n * 0.693359375f + n * 2.12194440e-4f; /* ln(2) in two parts, the first of which is exact */

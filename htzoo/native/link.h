@@ -11,17 +11,6 @@ MULTIPLY(add_rows, BY_ROWS, 1)
 MULTIPLY(add_columns, BY_COLUMNS, 1)
 MULTIPLY(add_gathered, GATHERED, 1)
 
-/* (before, inner, after) becomes (before, outer, after), after a reordering. The matrix is (inner, outer) where `after`
- * is 1, else (outer, inner). */
-typedef struct {
-    int64_t before, inner, outer, after;
-    Reorder reorder;
-    /* Where `after` is 1: the same reordering of a matrix (before, inner), the places of its rows and of what is in
-     * one; and whether there are always four neighbours in whole vectors. */
-    const int64_t *rows, *inners;
-    int64_t fours;
-} Link;
-
 static int64_t entering(const Link *link) { return link->before * link->inner * link->after; }
 static int64_t leaving(const Link *link) { return link->before * link->outer * link->after; }
 /* Whether the gradient of a matrix on the left is summed in parts, which must fit into the first-level cache. */

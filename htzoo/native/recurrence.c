@@ -1,4 +1,4 @@
-/* All steps of a recurrent layer (nn/recurrence.py), float32 on a CPU, forward and backward: the hidden weight is
+/* All steps of a recurrent layer (htzoo/nn/recurrence.py), float32 on a CPU, forward and backward: the hidden weight is
  * packed once for all of them, and stays in the cache. */
 #include <string.h>
 
@@ -8,21 +8,6 @@
 MULTIPLY(add_product, BY_ROWS, 1)
 MULTIPLY(give_gradient, BY_COLUMNS, 0)
 MULTIPLY(add_gradient, BY_COLUMNS, 1)
-
-enum { LSTM, GRU, TANH, RELU };
-
-/* Sequences that have ended, or not begun, are behind those that run, and their state stays as it is. */
-typedef struct {
-    int64_t cell, gates, kept, hidden, steps, reverse, apart;
-    const int64_t *running, *row; /* sequences at every time, and the first one's row; the others' are `apart` rows */
-    const float *weight;                    /* (gates * hidden, hidden) */
-    const float *bias;                      /* of the hidden part, or NULL */
-    const float *x_parts;                   /* (rows, gates * hidden) */
-    float *h, *c;                           /* (sequences, hidden): the state, or its gradient */
-    float *y, *before_h, *before_c, *saved; /* (rows, hidden); `saved` (rows, kept * hidden) */
-    const float *d_y;
-    float *d_x_parts, *d_h_parts; /* one array, where they are equal */
-} Layer;
 
 /* What one thread does. */
 typedef struct {
@@ -160,13 +145,15 @@ static void *run_backward(void *argument) {
     return 0;
 }
 
-static void run(const Layer *layer, int64_t threads, float *scratch, int back) {
+static void run(const Layer *layer, int back) {
+    int64_t threads = layer->threads;
+    float *scratch = layer->scratch;
     int64_t size = layer->hidden, width = layer->gates * size, sequences = layer->running[0];
     if (back)
         pack(width, size, layer->weight, size, 1, scratch);
     else
         pack(size, width, layer->weight, 1, size, scratch);
-    Part parts[MOST_THREADS];
+    Part parts[MAX_THREADS];
     for (int64_t t = 0; t < threads; t++) {
         int64_t first = sequences * t / threads, end = sequences * (t + 1) / threads;
         parts[t] = (Part){layer, scratch, scratch + width * (size + first), first, end};
@@ -176,7 +163,7 @@ static void run(const Layer *layer, int64_t threads, float *scratch, int back) {
 
 /* ---- The gradient of the hidden weight -------------------------------------------------------------------------- */
 
-enum { ROWS_AT_ONCE = 128, PAD = 2 * VECTOR }; /* PAD: lines a power of two apart would take each other's place */
+enum { PAD = 2 * VECTOR }; /* PAD: lines a power of two apart would take each other's place */
 
 /* What one thread does: some rows of the gradient (gates * hidden, hidden). */
 typedef struct {
@@ -198,23 +185,21 @@ static void *run_gradient(void *argument) {
 
 /* ---- What Python calls ------------------------------------------------------------------------------------------ */
 
-/* `scratch` has gates * hidden * (hidden + sequences) floats and SLACK. */
-void htzoo_recur(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 0); }
-void htzoo_recur_back(const Layer *layer, int64_t threads, float *scratch) { run(layer, threads, scratch, 1); }
+EXPORTED(void, recur)(const Layer *layer) { run(layer, 0); }
+EXPORTED(void, recur_back)(const Layer *layer) { run(layer, 1); }
 
-/* `d_parts` (rows, width), transposed, times `before` (rows, size). `scratch` has 128 * (size + width + 16 * threads)
- * floats and 2 * SLACK. */
-void htzoo_recur_gradient(int64_t rows, int64_t size, int64_t width, const float *before, const float *d_parts,
-                          float *to, int64_t threads, float *scratch) {
-    float *left = scratch + ROWS_AT_ONCE * size + SLACK;
-    for (int64_t r = 0; r < rows; r += ROWS_AT_ONCE) {
-        int64_t count = rows - r < ROWS_AT_ONCE ? rows - r : ROWS_AT_ONCE;
-        pack(count, size, before + r * size, size, 1, scratch);
-        Share shares[MOST_THREADS];
+EXPORTED(void, weight_gradient)(const WeightGradient *work) {
+    int64_t size = work->hidden, width = work->width, threads = work->threads;
+    float *left = work->scratch + GRADIENT_ROWS * size + SLACK;
+    for (int64_t r = 0; r < work->rows; r += GRADIENT_ROWS) {
+        int64_t count = work->rows - r < GRADIENT_ROWS ? work->rows - r : GRADIENT_ROWS;
+        pack(count, size, work->before + r * size, size, 1, work->scratch);
+        Share shares[MAX_THREADS];
         float *free = left;
         for (int64_t t = 0; t < threads; t++) {
             int64_t first = width * t / threads, end = width * (t + 1) / threads;
-            shares[t] = (Share){d_parts + r * width, scratch, free, to, count, size, width, first, end, r > 0};
+            const float *d_parts = work->d_parts + r * width;
+            shares[t] = (Share){d_parts, work->scratch, free, work->to, count, size, width, first, end, r > 0};
             free += count * (end - first + PAD);
         }
         in_threads(run_gradient, shares, sizeof(Share), threads);

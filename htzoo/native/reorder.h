@@ -1,20 +1,19 @@
 /* Copies that reorder axes. */
 #pragma once
 
-#include <stdint.h>
 #include <string.h>
-#include <xmmintrin.h>
 
-enum { MOST_AXES = 32 };
+#include "layout.h"
 
-/* The axes of the result, with their steps in the source. None where nothing is reordered. `unit` is the one whose step
- * is 1: the last one, and what is copied are runs of numbers that stay together; or another, and what lies between the
- * two is transposed. */
-typedef struct {
-    int64_t axes, unit;
-    int64_t size[MOST_AXES];
-    int64_t step[MOST_AXES];
-} Reorder;
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Four values of the two vectors a and b together; constants number them. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int32_t four_places __attribute__((vector_size(16)));
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (four_places){__VA_ARGS__})
+#endif
 
 #define COPY(run)                                                                                                      \
     _Pragma("GCC unroll 4")                                                                                            \
@@ -50,12 +49,15 @@ static void transpose(int64_t rows, int64_t columns, const float *from, int64_t 
     for (int64_t k = 0; k < rows; k += 4)
         for (int64_t n = 0; n < columns; n += 4) {
             int64_t r = k < rows - 4 ? k : rows - 4, c = n < columns - 4 ? n : columns - 4;
-            __m128 part[4];
+            four part[4];
             for (int i = 0; i < 4; i++)
-                part[i] = _mm_loadu_ps(from + (r + i) * from_step + c);
-            _MM_TRANSPOSE4_PS(part[0], part[1], part[2], part[3]);
+                part[i] = *(const four *)(from + (r + i) * from_step + c);
+            four low = SHUFFLE(part[0], part[1], 0, 4, 1, 5), high = SHUFFLE(part[0], part[1], 2, 6, 3, 7);
+            four low_too = SHUFFLE(part[2], part[3], 0, 4, 1, 5), high_too = SHUFFLE(part[2], part[3], 2, 6, 3, 7);
+            part[0] = SHUFFLE(low, low_too, 0, 1, 4, 5), part[1] = SHUFFLE(low, low_too, 2, 3, 6, 7);
+            part[2] = SHUFFLE(high, high_too, 0, 1, 4, 5), part[3] = SHUFFLE(high, high_too, 2, 3, 6, 7);
             for (int i = 0; i < 4; i++)
-                _mm_storeu_ps(to + (c + i) * to_step + r, part[i]);
+                *(four *)(to + (c + i) * to_step + r) = part[i];
         }
 }
 
@@ -63,7 +65,7 @@ static void transpose(int64_t rows, int64_t columns, const float *from, int64_t 
 static void reorder_row(const Reorder *order, const float *from, float *to, int back) {
     int64_t last = order->axes - 1, is_run = order->unit == last, other = is_run ? last - 1 : order->unit;
     int64_t count = order->size[other], step = order->step[other], run = order->size[last];
-    int64_t at[MOST_AXES] = {0}, there = 0, here = 0, steps[MOST_AXES]; /* in the source, in the result */
+    int64_t at[MAX_AXES] = {0}, there = 0, here = 0, steps[MAX_AXES]; /* in the source, in the result */
     steps[last] = 1;
     for (int64_t k = last; k; k--)
         steps[k - 1] = steps[k] * order->size[k];
@@ -91,7 +93,7 @@ static void reorder_row(const Reorder *order, const float *from, float *to, int 
     }
 }
 
-static void reorder_rows(const Reorder *order, int64_t rows, int64_t numbers, const float *from, float *to, int back) {
+static void reorder_rows(const Reorder *order, int64_t rows, int64_t size, const float *from, float *to, int back) {
     for (int64_t r = 0; r < rows; r++)
-        reorder_row(order, from + r * numbers, to + r * numbers, back);
+        reorder_row(order, from + r * size, to + r * size, back);
 }

@@ -3,9 +3,13 @@
 
 #include <pthread.h>
 #include <stddef.h>
-#include <stdint.h>
 
-enum { MOST_THREADS = 64 };
+#include "layout.h"
+
+/* The name that Python sees: there are as many of each function as variants. VARIANT is a flag of the compiler. */
+#define JOIN_NAMES(name, variant) htzoo_##name##_##variant
+#define NAME_OF(name, variant) JOIN_NAMES(name, variant)
+#define EXPORTED(kind, name) __attribute__((visibility("default"))) kind NAME_OF(name, VARIANT)
 
 /* PyTorch's own threads, where it has loaded OpenMP for all: they wait for work at full speed for a while after each of
  * its operations, and threads beside them would have to share the cores with them. */
@@ -37,7 +41,7 @@ static inline void in_threads(void *(*work)(void *), void *parts, size_t size, i
         GOMP_parallel(take_parts, &division, count, 0);
         return;
     }
-    pthread_t threads[MOST_THREADS];
+    pthread_t threads[MAX_THREADS];
     int64_t started = 0;
     while (started + 1 < count && !pthread_create(&threads[started], 0, take_parts_too, &division))
         started++;

@@ -7,12 +7,11 @@
  */
 #pragma once
 
-#include <immintrin.h>
-#include <stdint.h>
-
 #include "reorder.h"
 
-enum { VECTOR = 8, SLACK = 16 };
+/* VECTOR, values of a vector, is a flag of the compiler. Processors with vectors of 8 have 16 registers for them, those
+ * with vectors of 4 or 16 have 32. */
+enum { REGISTERS = VECTOR == 8 ? 16 : 32 };
 /* What a block of rows shall take in the first-level cache, in floats, while all columns pass it. */
 enum { BLOCK = 4096 };
 
@@ -45,6 +44,20 @@ INLINE void add_outer(const int rows, const int vectors, const int lies, const i
     }
 }
 
+/* Four neighbours of a vector. */
+INLINE four quarter(vector x, const int q) {
+#if VECTOR == 4
+    return x;
+#elif VECTOR == 8
+    return q ? SHUFFLE(x, x, 4, 5, 6, 7) : SHUFFLE(x, x, 0, 1, 2, 3);
+#else
+    return q == 0   ? SHUFFLE(x, x, 0, 1, 2, 3)
+           : q == 1 ? SHUFFLE(x, x, 4, 5, 6, 7)
+           : q == 2 ? SHUFFLE(x, x, 8, 9, 10, 11)
+                    : SHUFFLE(x, x, 12, 13, 14, 15);
+#endif
+}
+
 /* c = a b, or c += a b with `add`, for `rows` rows and `vectors` vectors of columns. The first products are not added
  * to anything: sums that begin with zeros, or with c, take 15 cycles more on Zen 3. */
 INLINE void tile(const int rows, const int vectors, const int lies, const int add, int64_t inner, const float *a,
@@ -57,20 +70,21 @@ INLINE void tile(const int rows, const int vectors, const int lies, const int ad
         add_outer(rows, vectors, lies, 0, a + (lies == GATHERED ? steps.places[k] : 0), steps, b, sum);
     }
     if (lies == SCATTERED) {
-        int64_t row[12], place[3][2]; /* read first: the compiler must think that what is written may lie there */
+        int64_t row[12], place[3][VECTOR / 4]; /* read first: for all the compiler knows, the stores below change them */
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++)
             row[r] = steps.rows[r];
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            place[v][0] = steps.places[v * VECTOR], place[v][1] = steps.places[v * VECTOR + 4];
+            for (int q = 0; q < VECTOR / 4; q++)
+                place[v][q] = steps.places[v * VECTOR + 4 * q];
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 3
-            for (int v = 0; v < vectors; v++) {
-                _mm_storeu_ps(c + row[r] + place[v][0], _mm256_castps256_ps128((__m256)sum[r][v]));
-                _mm_storeu_ps(c + row[r] + place[v][1], _mm256_extractf128_ps((__m256)sum[r][v], 1));
-            }
+            for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 4
+                for (int q = 0; q < VECTOR / 4; q++)
+                    *(four *)(c + row[r] + place[v][q]) = quarter(sum[r][v], q);
         return;
     }
 #pragma GCC unroll 12
@@ -90,8 +104,8 @@ INLINE void prefetch(const float *from, int64_t count) {
         __builtin_prefetch(from + n, 0, 2);
 }
 
-/* The most rows of a tile for a number of vectors, so that 12 of the 16 registers hold sums. */
-#define ROWS(vectors) (12 / (vectors))
+/* Maximum rows of a tile for a number of vectors: 12 of 16 or 24 of 32 registers hold sums. */
+#define ROWS(vectors) (REGISTERS == 16 ? 12 / (vectors) : (vectors) == 3 ? 8 : 12)
 
 /* Columns of the panel that begins at a column: two vectors, or the last one or three; three with `wide`. */
 INLINE int64_t width(int64_t columns, int64_t first, int wide) {

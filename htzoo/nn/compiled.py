@@ -12,25 +12,14 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.chain import Chain
-from htzoo.native.build import MOST_THREADS, array_type, library
+from htzoo.native.layout import CONSTANTS, Layer, WeightGradient
+from htzoo.native.library import array_type, library_for
 from htzoo.nn.sequence import Order
 
-_SLACK, _VECTOR, _ROWS_AT_ONCE = 16, 8, 128  # as in tile.h and recurrence.c
-# The cells of recurrence.c: their numbers there, their gates, and numbers that each unit keeps for the backward.
-_CELLS = {"LSTM": (0, 4, 5), "GRU": (1, 3, 4), "tanh": (2, 1, 1), "relu": (3, 1, 1)}
-_LARGEST = 2**20  # numbers of a hidden weight that stays in the cache; libraries are as good at larger ones
-_FEWEST, _LEAST = 6, 2**21  # sequences, and multiply-adds, that are worth another thread
-
-_INTEGERS = ("cell", "gates", "kept", "hidden", "steps", "reverse", "apart")
-_POINTERS = ("running", "row", "weight", "bias", "x_parts", "h", "c", "y", "before_h", "before_c", "saved")
-_POINTERS_BACK = ("d_y", "d_x_parts", "d_h_parts")
-
-
-class _Layer(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in _INTEGERS),
-        *((name, ctypes.c_void_p) for name in (*_POINTERS, *_POINTERS_BACK)),
-    ]
+# The cells of recurrence.c: their gates, and how many values each unit keeps for the backward.
+_CELLS = {"LSTM": (4, 5), "GRU": (3, 4), "tanh": (1, 1), "relu": (1, 1)}
+_MAX_SIZE = 2**20  # values of a hidden weight that stays in the cache; libraries are as good at larger ones
+_MIN_SEQUENCES, _MIN_MACS = 6, 2**21  # that are worth another thread
 
 
 class Kept(NamedTuple):
@@ -46,11 +35,10 @@ def takes(cell: str, chain: Chain, *tensors: Tensor | None) -> bool:
     return (
         cell in _CELLS
         and chain.is_plain
-        and hidden % _VECTOR == 0
-        and hidden * width <= _LARGEST
+        and hidden * width <= _MAX_SIZE
         and not torch.compiler.is_compiling()
         and all(t is None or (t.dtype == torch.float32 and t.device.type == "cpu") for t in tensors)
-        and library() is not None
+        and library_for(hidden) is not None
     )
 
 
@@ -70,10 +58,10 @@ def forward(
     rows, hidden = x_parts.shape[0], matrix.shape[0]
     last = tuple(value.clone(memory_format=torch.contiguous_format) for value in state)
     before = tuple(x_parts.new_empty(rows, hidden) for _ in state)
-    saved = x_parts.new_empty(rows, _CELLS[cell][2] * hidden)
+    saved = x_parts.new_empty(rows, _CELLS[cell][1] * hidden)
     y = x_parts.new_empty(rows, hidden)
     tensors = {"bias": hidden_bias, "x_parts": x_parts, "y": y, "saved": saved, "h": last[0], "c": last[-1]}
-    _call("htzoo_recur", cell, order, reverse, matrix, {**tensors, "before_h": before[0], "before_c": before[-1]})
+    _call("recur", cell, order, reverse, matrix, {**tensors, "before_h": before[0], "before_c": before[-1]})
     return y, last, Kept(before, (saved,))
 
 
@@ -98,7 +86,7 @@ def backward(
         "c": d_state[-1],
     }
     tensors |= {"before_h": kept.before[0], "before_c": kept.before[-1], "saved": kept.saved[0]}
-    _call("htzoo_recur_back", cell, order, reverse, matrix, tensors)
+    _call("recur_back", cell, order, reverse, matrix, tensors)
     return d_x_parts, d_h_parts, d_state
 
 
@@ -109,15 +97,14 @@ def matrix_gradient(before: Tensor, d_h_parts: Tensor) -> Tensor:
         before: hidden states before every step (rows, hidden).
         d_h_parts: gradients of the hidden parts (rows, gates * hidden).
     """
-    found = library()
-    assert found is not None
     rows, hidden, width = *before.shape, d_h_parts.shape[1]
-    threads = max(1, min(torch.get_num_threads(), MOST_THREADS, rows * hidden * width // _LEAST))
-    scratch = before.new_empty(_ROWS_AT_ONCE * (hidden + width + 16 * threads) + 2 * _SLACK)
-    result = before.new_empty(width, hidden)
-    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (before, d_h_parts, result, scratch)]
-    sizes = map(ctypes.c_int64, (rows, hidden, width))
-    found.htzoo_recur_gradient(*sizes, *pointers[:3], ctypes.c_int64(threads), pointers[3])
+    found = library_for(hidden)
+    assert found is not None
+    threads = max(1, min(torch.get_num_threads(), CONSTANTS["MAX_THREADS"], rows * hidden * width // _MIN_MACS))
+    size = CONSTANTS["GRADIENT_ROWS"] * (hidden + width + 2 * found.vector * threads) + 2 * CONSTANTS["SLACK"]
+    scratch, result = before.new_empty(size), before.new_empty(width, hidden)
+    pointers = [tensor.data_ptr() for tensor in (before, d_h_parts, result, scratch)]
+    found.weight_gradient(ctypes.byref(WeightGradient(rows, hidden, width, threads, *pointers)))
     return result.T
 
 
@@ -129,22 +116,29 @@ def _call(
     matrix: Tensor,
     tensors: dict[str, Tensor | None],
 ) -> None:
-    found = library()
+    found = library_for(matrix.shape[0])
     assert found is not None
-    number, gates, kept = _CELLS[cell]
+    gates, kept = _CELLS[cell]
     batch_sizes = order.batch_sizes
     hidden, steps, sequences = matrix.shape[0], len(batch_sizes), batch_sizes[0]
     integers = array_type(ctypes.c_int64, steps)
     running = integers(*batch_sizes)
     row = integers(*(range(steps) if order.batch_first else itertools.accumulate(batch_sizes[:-1], initial=0)))
-    given = {key: value.contiguous() for key, value in {**tensors, "weight": matrix.T}.items() if value is not None}
-    layer = _Layer(
-        *(number, gates, kept, hidden, steps, reverse, steps if order.batch_first else 1),
+    macs = sum(batch_sizes) * gates * hidden**2
+    threads = min(
+        torch.get_num_threads(),
+        CONSTANTS["MAX_THREADS"],
+        math.ceil(sequences / _MIN_SEQUENCES),
+        macs // _MIN_MACS,
+    )
+    scratch = matrix.new_empty(gates * hidden * (hidden + sequences) + CONSTANTS["SLACK"])
+    tensors |= {"weight": matrix.T, "scratch": scratch}
+    given = {key: value.contiguous() for key, value in tensors.items() if value is not None}
+    layer = Layer(
+        *(CONSTANTS[cell.upper()], gates, kept, hidden, steps, reverse, steps if order.batch_first else 1),
+        threads=max(1, threads),
         running=ctypes.addressof(running),
         row=ctypes.addressof(row),
         **{key: value.data_ptr() for key, value in given.items()},
     )
-    multiply_adds = sum(batch_sizes) * gates * hidden**2
-    threads = min(torch.get_num_threads(), MOST_THREADS, math.ceil(sequences / _FEWEST), multiply_adds // _LEAST)
-    scratch = matrix.new_empty(gates * hidden * (hidden + sequences) + _SLACK)
-    getattr(found, name)(ctypes.byref(layer), ctypes.c_int64(max(1, threads)), ctypes.c_void_p(scratch.data_ptr()))
+    getattr(found, name)(ctypes.byref(layer))

@@ -12,7 +12,7 @@ import torch
 
 from htzoo import __version__
 from htzoo.cores import available_cores
-from htzoo.native.build import library
+from htzoo.native.library import library, status
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "cpu": _cpu_name(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "compiled_products": library() is not None,
+        "engine": status(),
         "cores": available_cores(),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
@@ -45,8 +46,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 
 def machine_line(facts: dict[str, Any]) -> str:
     """The facts of :func:`describe_machine` as one line."""
-    compiled = "compiled products" if facts["compiled_products"] else "no compiled products"
-    processor = f"{facts['cpu']} ({facts['vectors']}), {facts['threads']} of {facts['cores']} cores, {compiled}"
+    processor = f"{facts['cpu']} ({facts['vectors']}), {facts['threads']} of {facts['cores']} cores, {facts['engine']}"
     where = facts["gpu"] or processor
     where += f", load {facts['load']}" if facts["load"] is not None else ""
     return f"{where}; torch {facts['torch']}, htzoo {facts['htzoo']}, Python {facts['python']}; {facts['date']}"

@@ -38,7 +38,7 @@ def keep_features(model: VideoClassifier, data: VideoDataModule, trainer: pl.Tra
         bar = tqdm(mine, desc=f"features of {data.dataset_name}", unit="clip", leave=False, disable=None)
         with trainer.precision_plugin.forward_context():
             for index in bar:
-                frames = torch.tensor(reader.read(index)).permute(0, 3, 1, 2)
+                frames = torch.tensor(reader.read(index))
                 features = model.features(frames[None].to(device))[0]
                 cache.put(index, features.float().cpu().numpy())
     trainer.strategy.barrier("features")

@@ -465,7 +465,7 @@ def test_export(suffix: str, published: Path, tmp_path: Path, capsys: pytest.Cap
     assert main(["export", str(published), "-o", str(output)]) == 0
     assert "logits and the model's differ by at most" in capsys.readouterr().out
     model = from_pretrained(published)
-    video = torch.randint(0, 256, (2, 5, 3, 12, 16), dtype=torch.uint8)
+    video = torch.randint(0, 256, (2, 5, 12, 16, 3), dtype=torch.uint8)
     if suffix == ".onnx":
         import onnxruntime
 

@@ -19,10 +19,10 @@ from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.contract import to_dense
 from htzoo.formats.network import Network
 from htzoo.formats.plan import NATIVE, Machine
-from htzoo.native.build import library
+from htzoo.native.library import library, status
 from tests.formats.test_networks import UCF11, formats
 
-pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler, or a processor that is not compiled for")
+pytestmark = pytest.mark.skipif(library() is None, reason=status())
 
 CNN = [
     TensorRing((16, 16, 8), (16, 16, 8), 10),
@@ -96,7 +96,7 @@ def test_published_shapes_in_pieces_and_threads(
     network = chosen.network(*((57600, 256) if large else (2048, 2048)), 4)
     chain = chain_for(network, 96 if large else 400, not large, NATIVE)
     monkeypatch.setattr(compiled, "NATIVE", replace(NATIVE, piece=piece))
-    monkeypatch.setattr(compiled, "_FEWEST", 1)
+    monkeypatch.setattr(compiled, "_MIN_MACS", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     check(network, chain, 7, not large)
 

@@ -35,7 +35,7 @@ def train_a_step(model: torch.nn.Module, video: torch.Tensor) -> None:
 def test_a_model_by_name_trained_by_hand(tmp_path: Path, few_root: Path) -> None:
     model = htzoo.create_model("moving_digits_ht")
     assert model.training and model.sampling == FrameSampler(frames=8) and model.config.name == "moving_digits_ht"
-    video = torch.randint(0, 256, (2, 3, 3, 120, 160), dtype=torch.uint8)
+    video = torch.randint(0, 256, (2, 3, 120, 160, 3), dtype=torch.uint8)
     train_a_step(model, video)
     loaded = htzoo.from_pretrained(model.save_pretrained(tmp_path / "mine"))
     model.eval()
@@ -56,7 +56,7 @@ def test_classify_leaves_the_mode_alone(few_root: Path) -> None:
 
 def test_a_plain_network_trained_by_hand(tmp_path: Path) -> None:
     model = small_model().train()
-    video = torch.randint(0, 256, (2, 3, 3, 12, 16), dtype=torch.uint8)
+    video = torch.randint(0, 256, (2, 3, 12, 16, 3), dtype=torch.uint8)
     train_a_step(model, video)
     loaded = htzoo.from_pretrained(save_pretrained(model, tmp_path, sampling=SAMPLING))
     with torch.no_grad():

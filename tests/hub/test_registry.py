@@ -69,7 +69,7 @@ def test_multiply_adds() -> None:
 def test_create_model_and_its_changes() -> None:
     model = htzoo.create_model("fir_ht", dropout=0.5)
     assert model.dropout.p == 0.5
-    assert model(torch.zeros(1, 2, 3, 16, 16, dtype=torch.uint8)).shape == (1, 7)
+    assert model(torch.zeros(1, 2, 16, 16, 3, dtype=torch.uint8)).shape == (1, 7)
     assert math.prod(model.frame_size) == model.recurrent.input_size
 
 

@@ -42,8 +42,7 @@ def check(model: VideoClassifier, folder: Path, frames: int = 4) -> None:
     """Save and load, and compare on random clips, one of them padded."""
     model.eval()
     loaded = htzoo.from_pretrained(save_pretrained(model, folder, sampling=FrameSampler(frames=frames)))
-    height, width, channels = model.frame_size
-    video = torch.randint(0, 256, (2, frames, channels, height, width), dtype=torch.uint8)
+    video = torch.randint(0, 256, (2, frames, *model.frame_size), dtype=torch.uint8)
     lengths = torch.tensor([frames, frames - 1])
     with torch.no_grad():
         assert torch.equal(model(video, lengths), loaded(video, lengths))
@@ -114,9 +113,8 @@ def test_every_model_of_the_zoo(name: str, tmp_path: Path) -> None:
     assert describe(loaded) == describe(model)
     state = loaded.state_dict()
     assert all(torch.equal(value, state.pop(key)) for key, value in model.state_dict().items()) and not state
-    height, width, channels = model.frame_size
     with torch.no_grad():
-        video = torch.randint(0, 256, (1, 2, channels, height, width), dtype=torch.uint8)
+        video = torch.randint(0, 256, (1, 2, *model.frame_size), dtype=torch.uint8)
         if model.backbone is not None:  # one frame will do
             assert torch.equal(model.backbone(video[0, :1]), loaded.backbone(video[0, :1]))
         features = torch.randn(2, 3, model.recurrent.input_size)
@@ -195,7 +193,7 @@ def test_classify_a_clip_and_windows(few_root: Path, tmp_path: Path) -> None:
     labels = model.classify(clip, top=2)
     frames = read_frames(clip, uniform_indices(count_frames(clip), 4), (12, 16))
     with torch.no_grad():
-        expected = model(torch.from_numpy(frames).permute(0, 3, 1, 2)[None])[0].softmax(-1)
+        expected = model(torch.from_numpy(frames)[None])[0].softmax(-1)
     assert labels == [(model.classes[k], expected[k].item()) for k in expected.topk(2).indices.tolist()]
     assert sum(p for _, p in model.classify(clip)) == pytest.approx(1)
     with pytest.raises(ValueError, match="top is 0"):
@@ -215,7 +213,7 @@ def test_classify_several_views(few_root: Path, tmp_path: Path) -> None:
     frames = read_frames(clip, uniform_indices(count_frames(clip), 12), (12, 16))
     views = np.stack([frames[k::3] for k in range(3)])
     with torch.no_grad():
-        expected = model(torch.from_numpy(views).permute(0, 1, 4, 2, 3)).mean(0).softmax(-1)
+        expected = model(torch.from_numpy(views)).mean(0).softmax(-1)
     assert dict(model.classify(clip)) == pytest.approx(dict(zip(model.classes, expected.tolist(), strict=True)))
     assert one.frames == 4
 

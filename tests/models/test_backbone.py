@@ -33,7 +33,7 @@ def test_preprocessing_is_timms(changes: dict[str, object], monkeypatch: pytest.
     seen: list[Tensor] = []
     backbone.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     frame = picture()
-    backbone(torch.from_numpy(frame).permute(2, 0, 1)[None])
+    backbone(torch.from_numpy(frame)[None])
     config = {**real(backbone.network), **changes}
     expected = create_transform(**config, is_training=False)(Image.fromarray(frame))
     level = 1 / 255 / min(config["std"])  # PIL rounds its weights: one of 255 levels here and there
@@ -52,14 +52,14 @@ def test_lite0_without_timm_is_timms(size: int) -> None:
     assert found.data_config == expected.data_config
     found.load_state_dict(expected.state_dict(), assign=True)
     assert [*found.state_dict()] == [*expected.state_dict()]
-    frames = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
+    frames = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
     for backbone in (found, expected):
         backbone.train()
     assert torch.equal(found(frames), expected(frames))
     for backbone in (found, expected):  # with the statistics of that batch
         backbone.eval()
     assert torch.equal(found(frames), expected(frames))
-    pictures = frames / 255
+    pictures = frames.movedim(-1, 1) / 255
     assert torch.equal(found.network(pictures), expected.network(pictures))  # not resized
 
 
@@ -102,8 +102,8 @@ def test_package_gives_the_logits_of_the_original_and_names_photographs() -> Non
     for name, label in photographs.items():
         frame = getattr(data, name)()
         frame = np.repeat(frame[..., None], 3, -1) if frame.ndim == 2 else frame
-        frames = torch.from_numpy(frame).permute(2, 0, 1)[None]
-        prepared = (backbone.resize(frames).float() - backbone.mean) / backbone.std
+        frames = torch.from_numpy(frame)[None]
+        prepared = (backbone.resize(frames.movedim(-1, 1)).float() - backbone.mean) / backbone.std
         with torch.no_grad():
             logits = model(prepared)
             assert (logits - original(prepared)).abs().max() < 1e-5
@@ -116,7 +116,7 @@ def test_frozen_features_do_not_depend_on_the_clips_beside_them() -> None:
     model = VideoClassifier(["a", "b"], (20, 24, 3), 8, backbone="test_resnet", backbone_frozen=True).train()
     assert not model.backbone.network.training
     assert not any(p.requires_grad for p in model.backbone.parameters())
-    video = torch.randint(0, 256, (3, 4, 3, 20, 24), dtype=torch.uint8)
+    video = torch.randint(0, 256, (3, 4, 20, 24, 3), dtype=torch.uint8)
     lengths = torch.tensor([4, 2, 3])
     together = model.features(video, lengths)
     for k, length in enumerate(lengths):
@@ -134,16 +134,16 @@ def test_joint_formats_cells_and_their_counts() -> None:
     for cell in ("GRU", "RNN", "LSTM"):
         model = VideoClassifier(["a", "b"], (6, 8, 3), 16, cell=cell)
         assert type(model.recurrent).__name__ == cell
-        assert model(torch.zeros(2, 3, 3, 6, 8, dtype=torch.uint8)).shape == (2, 2)
+        assert model(torch.zeros(2, 3, 6, 8, 3, dtype=torch.uint8)).shape == (2, 2)
     with pytest.raises(ValueError, match="cell is 'lstm': give one of LSTM, GRU, RNN"):
         VideoClassifier(["a"], cell="lstm")
 
 
 def test_frames_of_the_right_size_keep_their_border() -> None:
     backbone = Backbone("test_resnet")
-    frames = torch.randint(256, (2, 3, *backbone.input_size), dtype=torch.uint8)
+    frames = torch.randint(256, (2, *backbone.input_size, 3), dtype=torch.uint8)
     changed = frames.clone()
-    changed[..., 0, :] = 255 - changed[..., 0, :]
+    changed[:, 0] = 255 - changed[:, 0]
     backbone.eval()
     assert not torch.equal(backbone(frames), backbone(changed))
 

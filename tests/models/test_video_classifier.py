@@ -13,7 +13,7 @@ CLASSES = ["up", "down", "still"]
 
 def clips(batch: int = 2, time: int = 5) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (batch, time, 3, 6, 8), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (batch, time, 6, 8, 3), dtype=torch.uint8, generator=generator)
 
 
 def small(**options: object) -> VideoClassifier:
@@ -62,7 +62,7 @@ def test_standardized_clips_have_mean_0_and_deviation_1() -> None:
 
 @pytest.mark.parametrize(("level", "contrast"), [(128, 5.0), (250, 1.5)])
 def test_faint_contrast_on_large_clips_is_not_drowned(level: int, contrast: float) -> None:
-    noise = torch.randn(1, 16, 3, 240, 320, generator=torch.Generator().manual_seed(0)) * contrast
+    noise = torch.randn(1, 16, 240, 320, 3, generator=torch.Generator().manual_seed(0)) * contrast
     video = (noise + level).round().clamp(0, 255).to(torch.uint8)
     features = scale_pixels(video, None, "standardized", 1.0)
     assert features.std(correction=0).item() == pytest.approx(1, rel=1e-4)
@@ -73,7 +73,7 @@ def test_centered_pixels_and_their_order() -> None:
     """Published order: height, width, channel, the channel fastest."""
     video = clips(1, 1)
     features = scale_pixels(video, None, "centered", 0.5)[0, 0].reshape(6, 8, 3)
-    assert features[2, 5, 1] == (float(video[0, 0, 1, 2, 5]) - 128) / 2
+    assert features[2, 5, 1] == (float(video[0, 0, 2, 5, 1]) - 128) / 2
 
 
 @pytest.mark.parametrize("scaling", ["standardized", "centered"])
@@ -99,7 +99,7 @@ def test_input_dropout_is_one_mask_a_clip() -> None:
 
 def test_timm_backbone() -> None:
     model = VideoClassifier(CLASSES, (40, 48, 3), 8, backbone="test_resnet").eval()
-    video = torch.randint(0, 256, (2, 3, 3, 40, 48), dtype=torch.uint8)
+    video = torch.randint(0, 256, (2, 3, 40, 48, 3), dtype=torch.uint8)
     logits = model(video, torch.tensor([3, 2]))
     assert logits.shape == (2, 3)
     assert isinstance(model.backbone, nn.Module)
@@ -124,5 +124,9 @@ def test_wrong_arguments_are_refused(options: dict[str, object], message: str) -
 
 
 def test_wrong_frames_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"video has shape \(2, 5, 3, 8, 6\): give \(batch, time, 3, 6, 8\)"):
-        small()(clips().transpose(3, 4))
+    with pytest.raises(ValueError, match=r"video has shape \(2, 5, 8, 6, 3\): give \(batch, time, 6, 8, 3\)"):
+        small()(clips().transpose(2, 3))
+    with pytest.raises(ValueError, match=r"video has shape \(2, 5, 3, 6, 8\): give \(batch, time, 6, 8, 3\)"):
+        small()(clips().movedim(-1, 2))
+    with pytest.raises(ValueError, match=r"video has shape \(1, 2, 3, 40, 48\): give \(batch, time, 40, 48, 3\)"):
+        VideoClassifier(CLASSES, (40, 48, 3), 8, backbone="test_resnet")(torch.zeros(1, 2, 3, 40, 48))

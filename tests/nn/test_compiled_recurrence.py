@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
 from htzoo.formats import Dense, Format, TensorTrain
-from htzoo.native.build import library
+from htzoo.native.library import library, status
 from htzoo.nn import GRU, LSTM, RNN, compiled
 from htzoo.nn.recurrent_layer import Recurrent
 
-pytestmark = pytest.mark.skipif(library() is None, reason="no C compiler, or a processor that is not compiled for")
+pytestmark = pytest.mark.skipif(library() is None, reason=status())
 
 CELLS = {"LSTM": (LSTM, {}), "GRU": (GRU, {}), "tanh": (RNN, {}), "relu": (RNN, {"nonlinearity": "relu"})}
 
@@ -72,7 +72,7 @@ def test_any_recurrence(
     state = [torch.randn(4 if bidirectional else 2, len(lengths), hidden) for _ in range(layer.cell.states)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "get_num_threads", lambda: threads)
-        patch.setattr(compiled, "_LEAST", 1)
+        patch.setattr(compiled, "_MIN_MACS", 1)
         assert compiled.takes(name, layer.weight_hh_l0.prepare(3).chain, torch.empty(1))
         found = run(layer, sequences, state, seed)
     for ours, others in zip(found, run(twin, sequences, state, seed), strict=True):
@@ -96,7 +96,7 @@ def test_no_state_and_many_frames(
     """More rows than the gradient of the hidden weight takes at once, in either order."""
     torch.manual_seed(0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    monkeypatch.setattr(compiled, "_LEAST", 1)
+    monkeypatch.setattr(compiled, "_MIN_MACS", 1)
     layer = make(name, 5, 24, 2, bidirectional=bidirectional, batch_first=batch_first)
     twin = layer.to_dense().double()
     x = torch.randn(23, 17, 5) if batch_first else torch.randn(17, 23, 5)
@@ -104,7 +104,7 @@ def test_no_state_and_many_frames(
     upstream = torch.randn(found.shape)
     found.backward(upstream)
     expected.backward(upstream.double())
-    assert calls.count("htzoo_recur_back") == (4 if bidirectional else 2)
+    assert calls.count("recur_back") == (4 if bidirectional else 2)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
     for key, parameter in layer.named_parameters():
         if key.startswith("weight"):
@@ -117,7 +117,7 @@ def test_what_is_not_finite_shows_at_once(calls: list[str]) -> None:
     layer = LSTM(5, 8)
     layer.weight_hh_l0.cores[0].data[0, 0] = torch.nan
     assert layer(torch.randn(1, 3, 5))[0].isnan().any() and layer.to_dense()(torch.randn(1, 3, 5))[0].isnan().any()
-    assert calls == ["htzoo_recur"]
+    assert calls == ["recur"]
 
 
 def test_one_frame_has_no_gradient_of_the_hidden_weight() -> None:
@@ -138,7 +138,7 @@ def test_extreme_numbers(name: str, calls: list[str]) -> None:
             weight.cores[0].zero_()
         x = torch.cat((scales, -scales))[None, :, None]
         found, expected = layer(x)[0], twin(x.double())[0]
-        assert calls == ["htzoo_recur"]
+        assert calls == ["recur"]
         torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-7 if name == "GRU" else 1e-37)
         assert layer(torch.full((1, 1, 1), torch.nan))[0].isnan().all()
 
@@ -151,7 +151,7 @@ def test_where_it_is_used(calls: list[str]) -> None:
         LSTM(5, 8)(x)[0].sum().backward()
     assert calls == []
     LSTM(5, 8)(x)[0].sum().backward()
-    assert calls == ["htzoo_recur", "htzoo_recur_back"]
+    assert calls == ["recur", "recur_back"]
 
 
 @pytest.mark.parametrize("joint", [Dense(), TensorTrain((4, 4), (2, 4), 2), TensorTrain((2, 8), (8, 1), 4)])
@@ -160,7 +160,7 @@ def test_joint_weights(joint: Format, calls: list[str]) -> None:
     layer = LSTM(8, 8, joint_format=joint)
     x = torch.randn(4, 2, 8)
     torch.testing.assert_close(layer(x)[0], layer.to_dense()(x)[0])
-    assert calls == (["htzoo_recur"] if isinstance(joint, Dense) else [])
+    assert calls == (["recur"] if isinstance(joint, Dense) else [])
 
 
 def test_gradients_of_gradients(calls: list[str]) -> None:
@@ -172,7 +172,7 @@ def test_gradients_of_gradients(calls: list[str]) -> None:
     for module in (layer, twin):
         (d_x,) = torch.autograd.grad(module(x)[0].pow(2).sum(), x, create_graph=True)
         found.append(torch.autograd.grad(d_x.pow(2).sum(), x)[0])
-    assert "htzoo_recur" in calls
+    assert "recur" in calls
     torch.testing.assert_close(*found)
 
 
@@ -181,5 +181,5 @@ def test_only_the_state_is_trained(calls: list[str]) -> None:
     layer = LSTM(3, 8).requires_grad_(False)
     state = tuple(torch.randn(1, 2, 8, requires_grad=True) for _ in range(2))
     layer(torch.randn(4, 2, 3), state)[0].sum().backward()
-    assert calls == ["htzoo_recur", "htzoo_recur_back"]
+    assert calls == ["recur", "recur_back"]
     assert all(value.grad.abs().sum() > 0 for value in state)

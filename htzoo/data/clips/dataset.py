@@ -17,7 +17,7 @@ from htzoo.data.errors import VideoError
 
 
 class Item(TypedDict):
-    """One clip: video (uint8, V*T x C x H x W), length T of each of its V views, label, index in the list of clips."""
+    """One clip: video (uint8, V*T x H x W x C), length T of each of its V views, label, index in the list of clips."""
 
     video: Tensor
     length: int
@@ -28,7 +28,7 @@ class Item(TypedDict):
 class Batch(TypedDict):
     """B clips, V views of each, one in training.
 
-    Video (uint8, B*V x T x C x H x W) and length (int64, B*V) have all views of the first clip, then all of the second,
+    Video (uint8, B*V x T x H x W x C) and length (int64, B*V) have all views of the first clip, then all of the second,
     and so on; label and index (int64, B) have one entry a clip.
     """
 
@@ -101,10 +101,10 @@ class ClipDataset(Dataset[Item]):
         return len(self.indices)
 
     def __getitem__(self, position: int | tuple[int, int]) -> Item:
-        """Read the clip at a position, or at (epoch, position); `video` is a view of V*T x H x W x C memory."""
+        """Read the clip at a position, or at (epoch, position)."""
         index, length, frames = self._shown(position)
         return {
-            "video": torch.from_numpy(frames).permute(0, 3, 1, 2),
+            "video": torch.from_numpy(frames),
             "length": length,
             "label": self.reader.clips[index].label,
             "index": index,
@@ -127,14 +127,12 @@ class ClipDataset(Dataset[Item]):
 
 
 def collate_clips(items: Sequence[Item]) -> Batch:
-    """Put clips into a batch; shorter ones are filled up with black frames at the end.
-
-    `video` is a B*V x T x C x H x W view of B*V x T x H x W x C memory, so that flattening a frame as H, W, C is free.
+    """Make a batch of clips; shorter ones are padded with black frames at the end.
 
     Raises:
         VideoError: The clips differ in picture size.
     """
-    videos = [view for item in items for view in torch.split(item["video"].permute(0, 2, 3, 1), item["length"])]
+    videos = [view for item in items for view in torch.split(item["video"], item["length"])]
     pictures = {tuple(video.shape[1:]) for video in videos}
     if len(pictures) > 1:
         raise VideoError(f"clips of one batch have pictures of shape {sorted(pictures)}; set size to make them equal.")
@@ -146,7 +144,7 @@ def collate_clips(items: Sequence[Item]) -> Batch:
         for row, video in zip(batch, videos, strict=True):
             row[: len(video)] = video
     return {
-        "video": batch.permute(0, 1, 4, 2, 3),
+        "video": batch,
         "length": torch.tensor([len(video) for video in videos]),
         "label": torch.tensor([item["label"] for item in items]),
         "index": torch.tensor([item["index"] for item in items]),

@@ -46,7 +46,7 @@ def test_a_folder_as_it_is(folder: Path) -> None:
         for batch in loader:
             for video, length, index in zip(batch["video"], batch["length"], batch["index"], strict=True):
                 assert length == module.clips[index].frames
-                assert numbers_in(video[:length].movedim(1, -1).numpy()) == list(range(length))
+                assert numbers_in(video[:length].numpy()) == list(range(length))
                 assert not video[length:].any()
                 seen += 1
     assert seen >= 9
@@ -158,7 +158,7 @@ def test_a_prepared_folder(tmp_path: Path) -> None:
     assert [clip.name for clip in module.clips] == [f"x/{number}.avi" for number in (0, 2, 4, 1, 3, 5)]
     item = module._dataset("train")[0]
     clip = module.clips[item["index"]]
-    np.testing.assert_array_equal(item["video"].movedim(1, -1), read_frames(clip.path, range(min(8, clip.frames))))
+    np.testing.assert_array_equal(item["video"], read_frames(clip.path, range(min(8, clip.frames))))
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "headless", "zeros", "no index"])
