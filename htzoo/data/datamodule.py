@@ -305,9 +305,10 @@ class VideoDataModule(LightningDataModule):
         """See that the task takes labels of the kind that this dataset has."""
         takes = not getattr(task, "has_confusion", not self.multilabel)
         if takes != self.multilabel:
+            several, one = "several labels per clip", "one label per clip"
             raise ValueError(
-                f"{type(task).__name__} takes {'several labels' if takes else 'one label'} a clip, and {self.title} has "
-                f"{'several' if self.multilabel else 'one'}; choose another --model, or set --data.multilabel."
+                f"{type(task).__name__} takes {several if takes else one}, and {self.title} has "
+                f"{several if self.multilabel else one}; choose another --model, or set --data.multilabel."
             )
 
     @property

@@ -54,6 +54,9 @@ class RunReport(pl.Callback):
         shown = "joint" if ours["joint"] else "input_to_hidden", "total"
         text = ", ".join(f"{ours[key]:,} {key.replace('_', '-')} parameters (dense {dense[key]:,})" for key in shown)
         _say(trainer, f"{self.name}: {text}")
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, VideoDataModule):
+            _say(trainer, "\n".join([data.describe(), *(f"note: {remark}" for remark in data.remarks)]))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print a line."""

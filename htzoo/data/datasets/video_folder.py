@@ -93,7 +93,10 @@ class VideoFolder(VideoDataModule):
         elif table is None:
             rows = self._rows_of_folder()
         else:
-            rows = _merge(read_tables(table), multilabel)
+            lines = read_tables(table)
+            rows = _merge(lines, multilabel)
+            if not multilabel and len(lines) > len(rows):
+                self._layout.skipped["listed twice"] = len(lines) - len(rows)
         if not rows:
             raise DataError(
                 f"there are no videos in {self._source}; a clip is <class>/<file>, and its name ends in one of "
@@ -176,10 +179,12 @@ class VideoFolder(VideoDataModule):
             return
         (label,) = self.classes
         inside = self._folder / label
-        deeper = f"; if the classes are the folders in {inside}, give --data.folder {inside}" if inside.is_dir() else ""
+        remedy = "give every class a folder of its own"
+        if inside.is_dir():
+            remedy = f"if the classes are the folders in {inside}, give --data.folder {inside}"
         raise DataError(
-            f"{self._source} has one class, {label!r}, with {len(self._rows):,} videos; a classifier needs at least two "
-            f"classes{deeper or '; give a folder for each class'}."
+            f"{self._source} has only one class, {label!r}, with {len(self._rows):,} videos; a classifier needs two: "
+            f"{remedy}."
         )
 
     def _choose_split(self, asked: str | None, group_pattern: str | None) -> tuple[str, ...]:
@@ -196,9 +201,9 @@ class VideoFolder(VideoDataModule):
         elif not any(row.group for row in self._rows):
             self.default_split = "clip"
             advice = (
-                f"no group (scene, film, person) of the {len(self._rows):,} clips of {self._source} is known: put clips "
-                "of one scene into a folder <class>/<scene>, or give --data.group_pattern REGEX that finds the scene in "
-                "a file name"
+                f"no group (scene, film, person) of the {len(self._rows):,} clips of {self._source} is known: put "
+                "clips of one scene into a folder <class>/<scene>, or give --data.group_pattern REGEX, which finds the "
+                "scene in a file name"
             )
             if group_pattern is not None:
                 raise ValueError(f"group_pattern is {group_pattern!r}, which is in no path of {self._source}.")
@@ -222,7 +227,7 @@ class VideoFolder(VideoDataModule):
             try:
                 return checksums.find(file) or checksums.add(file, digest_of(file), count_frames(file))
             except VideoError as error:
-                return str(error).removeprefix(f"{file} ").rstrip(".")
+                return str(error).removeprefix(f"{file} ").partition(";")[0]
 
         readings = []
         files = [file for _, file in there]
@@ -281,8 +286,8 @@ def _merge(rows: list[Row], multilabel: bool) -> list[Row]:
         if len(labels) > 1 and not multilabel:
             lines = f"{before.line} and {row.line}" if before and before.line != row.line else row.line
             raise DataError(
-                f"{row.path} has several labels, {', '.join(labels)} ({lines}); keep one, or train with --data.multilabel "
-                "true --model MultiLabelClassification."
+                f"{row.path} has several labels, {', '.join(labels)} ({lines}); keep one, or train with "
+                "--data.multilabel true --model MultiLabelClassification."
             )
         merged[row.path] = replace(before or row, labels=labels)
     return sorted(merged.values(), key=lambda row: row.path)

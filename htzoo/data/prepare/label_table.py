@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def read_tables(table: str | Mapping[str, str]) -> list[Row]:
     """
     if isinstance(table, str):
         return list(_read(Path(table), ""))
-    rows = []
+    rows: list[Row] = []
     for name, path in table.items():
         split = split_named(name)
         if split is None:
@@ -76,9 +77,9 @@ def _read(table: Path, split: str) -> Iterator[Row]:
             yield from _read_columns(table, text, header, delimiter, split)
             return
     if not _LINE.fullmatch(first.strip()):
-        named = [name for name, words in (("path", _PATH), ("label", _LABEL)) if not re.search(rf"\b{name}\b", first)]
+        missing = [name for name in ("path", "label") if not re.search(rf"\b{name}\b", first)]
         raise DataError(
-            f"{table} has no column {' or '.join(named) or 'path'} in its first line, {first[:80]!r}; write a header "
+            f"{table} has no column {' or '.join(missing) or 'path'} in its first line, {first[:80]!r}; write a header "
             "such as path,label, or PATH LABEL in every line, with a path that ends as a video file does."
         )
     for number, line in enumerate(text.splitlines(), 1):
@@ -112,7 +113,7 @@ def _row(line: str, path: str, labels: list[str], group: str, split: str) -> Row
     if not path or not all(shown) or not shown:
         table, _, number = line.rpartition(", line ")
         raise DataError(f"{table} has {'no label' if path else 'no path'} in line {number}; fill it in.")
-    return Row(path, shown, composed(group), split, line)
+    return Row(posixpath.normpath(path), shown, composed(group), split, line)
 
 
 def _labels(delimiter: str, text: str) -> list[str]:
@@ -158,7 +159,7 @@ def _decode(table: Path) -> str:
         ) from error
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
+        return content.decode("utf-16" if wide else "utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(f"{table} is not UTF-8 in line {line}; save it as CSV with the encoding UTF-8.") from error

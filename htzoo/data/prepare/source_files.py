@@ -194,7 +194,7 @@ def list_originals(dataset: Published, trees: list[Path], folder: Path) -> tuple
 
 
 def _clip_path(label: str, stem: str, source: str | None = None) -> str:
-    """Where a clip goes; with a source, its name is shortened if necessary and has a digest that tells it from others."""
+    """Where a clip goes; with a source, its name is shortened if necessary and has the digest of the source."""
     if source is not None:
         digest = sha256(os.fsencode(source)).hexdigest()[:8]
         stem = f"{os.fsencode(stem)[:_LONGEST_NAME].decode('utf-8', 'ignore')}_{digest}"
