@@ -19,7 +19,7 @@ from htzoo.bench.settings import Setting
 from htzoo.formats import Dense, multiply_adds
 from htzoo.formats.chain import machine_of
 from htzoo.formats.column_slice import columns_of
-from htzoo.nn import Weight
+from htzoo.nn.recurrent_layer import Recurrent
 
 WARM_UP = 2  # rounds that are not counted
 READING = "one read of the frames"
@@ -126,33 +126,32 @@ def layers(setting: Setting, device: torch.device) -> dict[str, Contestant]:
     }
 
 
-def contestant(layer: nn.Module, setting: Setting) -> Contestant:
+def contestant(layer: Recurrent, setting: Setting) -> Contestant:
     """A layer of :mod:`htzoo.nn` with what is known of it before it runs."""
     parameter = next(layer.parameters())
     size = input_parameters = 0
-    for name, weight in layer.named_children():
-        if isinstance(weight, Weight):
-            columns = weight.network.in_features
-            parts = {name: weight.network}
-            if not name.startswith(("weight_ih", "weight_hh")):  # a joint weight: the two are multiplied apart
-                split = columns - setting.hidden_size
-                parts = {
-                    "weight_ih": columns_of(weight.network, 0, split).network,
-                    "weight_hh": columns_of(weight.network, split, columns).network,
-                }
-            for part, network in parts.items():
-                rows = setting.batch * (1 if part.startswith("weight_hh") else setting.frames)
-                wanted = part.startswith("weight_hh")
-                machine = machine_of(network, rows, parameter.device, parameter.dtype, input_gradient=wanted)
-                size += multiply_adds(network, rows, machine)
-            if not name.startswith("weight_hh"):
-                input_parameters += weight.num_parameters
+    for name, weight in layer.matrices().items():
+        columns = weight.network.in_features
+        parts = {name: weight.network}
+        if not name.startswith(("weight_ih", "weight_hh")):  # a joint weight: the two are multiplied apart
+            split = columns - setting.hidden_size
+            parts = {
+                "weight_ih": columns_of(weight.network, 0, split).network,
+                "weight_hh": columns_of(weight.network, split, columns).network,
+            }
+        for part, network in parts.items():
+            rows = setting.batch * (1 if part.startswith("weight_hh") else setting.frames)
+            wanted = part.startswith("weight_hh")
+            machine = machine_of(network, rows, parameter.device, parameter.dtype, input_gradient=wanted)
+            size += multiply_adds(network, rows, machine)
+        if not name.startswith("weight_hh"):
+            input_parameters += weight.num_parameters
     return Contestant(layer, False, input_parameters, size)
 
 
 def compresses_hidden(layer: nn.Module) -> bool:
     """Whether a layer's hidden-to-hidden weight, or the joint one, is no plain matrix."""
-    weights = {name: part for name, part in layer.named_children() if isinstance(part, Weight)}
+    weights = layer.matrices() if isinstance(layer, Recurrent) else {}
     return any(not isinstance(part.format, Dense) for name, part in weights.items() if not name.startswith("weight_ih"))
 
 

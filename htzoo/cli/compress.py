@@ -321,7 +321,8 @@ def _fine_tune(
     start = f"--model.init_args.init_from={output}"
     sys.stdout.flush()
     cli = train(["fit", "--config", config, *flags, start, *words])
-    best = Path(cli.trainer.checkpoint_callback.best_model_path)  # type: ignore[union-attr]
+    assert cli.checkpoints is not None and cli.checkpoints.best is not None
+    best = cli.checkpoints.best
     trained = open_model(best, ZooClassifier)
     named = replace(trained.config, name=output.resolve().name)  # the configuration has the name of another
     training = read_training(best)

@@ -45,6 +45,6 @@ def run(words: Sequence[str]) -> None:
         "sampling": json.dumps(vars(model.sampling)),
         "multilabel": json.dumps(model.config.multilabel),
     }
-    difference = export(model, given.output, model.sampling.frames, metadata)
+    difference = export(model, given.output, metadata)
     size = given.output.stat().st_size
     print(f"{given.output}: {size:,} bytes; its logits and the model's differ by at most {difference:.1e}")

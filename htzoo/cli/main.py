@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from htzoo.cli.arguments import listing
-from htzoo.names import UnknownNameError, did_you_mean
+from htzoo.names import UnknownNameError, did_you_mean, printable
 
 # Command: the module of htzoo.cli that has its `run(words)`, and what it does.
 COMMANDS = {
@@ -76,18 +76,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module, _ = COMMANDS[words[0]]
         import_module(f"htzoo.cli.{module}").run(words)
     except KeyboardInterrupt as stop:
-        return _fail(f"stopped; go on with {stop}" if stop.args else "stopped", 1)
+        return _fail(str(stop.args[0]) if stop.args else "stopped", 1)
     except Exception as error:
         if debug:
             raise
         from htzoo.cli.errors import sentence
+        from htzoo.cli.processes import tell
 
-        return _fail(sentence(error), 2 if isinstance(error, UnknownNameError) else 1)
+        return _fail(tell(error, sentence(error)), 2 if isinstance(error, UnknownNameError) else 1)
     return 0
 
 
-def _fail(text: str, status: int) -> int:
-    print(f"htzoo: {text}", file=sys.stderr)
+def _fail(text: str | None, status: int) -> int:
+    if text:
+        print(f"htzoo: {printable(text)}", file=sys.stderr)
     return status
 
 

@@ -20,27 +20,42 @@ for advice in (
     "does not have many workers",
     "callbacks used to create the checkpoint",
     "dirpath has changed",
-    "Total length of `DataLoader` across ranks is zero",  # no validation clips, and fast_dev_run
+    "Total length of `ClipLoader` across ranks is zero",  # no validation clips, and fast_dev_run
 ):
     warnings.filterwarnings("ignore", message=f"(?s).*{advice}")
 
 import lightning.pytorch as pl  # noqa: E402
 import yaml  # noqa: E402
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa: E402
-from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
-from lightning.pytorch.loggers import CSVLogger  # noqa: E402
+from lightning.pytorch.plugins.io import CheckpointIO  # noqa: E402
 
 from htzoo import __version__  # noqa: E402
+from htzoo.cli import processes, slurm  # noqa: E402
 from htzoo.cli.allocator import reuse_memory  # noqa: E402
 from htzoo.cli.checkpoint import check_checkpoint, is_published, load_published, note_differences  # noqa: E402
+from htzoo.cli.class_policy import allow_only_known_classes, denied_sentence  # noqa: E402
 from htzoo.cli.errors import shorten  # noqa: E402
 from htzoo.cli.progress_bar import Bar  # noqa: E402
+from htzoo.cli.run_choice import RUNS, checked_name, find_checkpoint, run_folder, spelled_out  # noqa: E402
+from htzoo.cli.run_name import run_name  # noqa: E402
+from htzoo.cli.save_config import SaveConfig  # noqa: E402
 from htzoo.configs import find_config, load_config  # noqa: E402
 from htzoo.data import VideoDataModule  # noqa: E402
 from htzoo.data.datasets.registry import dataset_names, find_dataset  # noqa: E402
+from htzoo.names import printable  # noqa: E402
+from htzoo.report.metrics_logger import MetricsLogger  # noqa: E402
 from htzoo.report.run_folder import RunReport  # noqa: E402
-from htzoo.tasks import MultiLabelClassification, Throughput, VideoClassification  # noqa: E402
+from htzoo.tasks import (  # noqa: E402
+    AtomicCheckpointIO,
+    BestAndLast,
+    MultiLabelClassification,
+    Stopped,
+    StopSignals,
+    Throughput,
+    VideoClassification,
+)
 
 # The parser knows a class by its bare name once it is imported: this is never read.
 NAMED_CLASSES = (*map(find_dataset, dataset_names()), VideoClassification, MultiLabelClassification)
@@ -67,7 +82,7 @@ class OneLineParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message without the usage text, and exit with status 2."""
-        text = shorten(str(message))
+        text = denied_sentence(str(message)) or shorten(str(message))
         if text.startswith("the following arguments are required"):
             text = f"{text}: give --config NAME, such as moving_digits_ht, which needs no download"
         self.exit(2, f"htzoo: {text} (--help lists every option)\n")
@@ -78,16 +93,23 @@ class TrainingCLI(LightningCLI):
 
     Args:
         words: the command line, without ``htzoo``.
+        signals: what keeps signals until a training step has ended.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self.words = words
+    trainer: pl.Trainer
+
+    def __init__(self, words: Sequence[str], signals: StopSignals | None = None) -> None:
+        self.command = printable(shlex.join(["htzoo", *words])).replace("\n", " ")
+        self.signals = signals or StopSignals()
+        words, self.allowed = allow_only_known_classes(words)
+        self.ckpt_path: str | None = None
         super().__init__(
             parser_class=OneLineParser,
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            save_config_kwargs={"overwrite": True},
-            args=_configurations_first(words),
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            args=_configurations_first(spelled_out(words)),
         )
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
@@ -98,6 +120,12 @@ class TrainingCLI(LightningCLI):
             "--config",
             action=ConfigByName,
             help="Name or path of a configuration. Several are merged, later ones win, and flags win over all.",
+        )
+        parser.add_argument(
+            "--name",
+            type=str | None,
+            help="Name of the run and of its folder; by default that of the configuration, or, with other data, "
+            "DATA_FORMAT.",
         )
         return parser
 
@@ -118,22 +146,8 @@ class TrainingCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Unlike LightningCLI, never let a checkpoint's hyper-parameters replace what was asked for."""
         subcommand = self.config.get("subcommand")
-        path = self.config[subcommand].get("ckpt_path")
-        if path is None and subcommand != "fit":
-            self.parser.error(
-                f"{subcommand} needs a checkpoint: give --ckpt_path RUN/checkpoints/best.ckpt, or a published model"
-            )
-        if path is not None and not (subcommand != "fit" and is_published(path)):
-            note_differences(path, self.config[subcommand].model.init_args.as_dict(), FROM_DATA)
-
-    def after_instantiate_classes(self) -> None:
-        """Refuse a checkpoint of another model before any work is done."""
-        path = self.config[self.subcommand].get("ckpt_path")
-        if path is not None and self.subcommand != "fit" and is_published(path):
-            load_published(path, self.model, self.datamodule)
-            self.config_init[self.subcommand].ckpt_path = None  # the weights are there
-        elif path is not None:
-            check_checkpoint(path, self.model)
+        if self.config[subcommand].get("ckpt_path") is None and subcommand != "fit":
+            self.parser.error(f"{subcommand} needs a checkpoint: give --ckpt_path RUN, or a published model")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """A trainer that logs to ``runs/NAME/TIME`` and keeps the best and the last epoch.
@@ -141,31 +155,85 @@ class TrainingCLI(LightningCLI):
         In a run of several processes the first one's folder counts: Lightning passes it on to the others.
         """
         config = self.config[self.subcommand]
-        name = Path(str(config.config[0])).stem if config.get("config") else "unnamed"
-        words = ["htzoo", *self.words]
-        callbacks: list[pl.Callback] = [RunReport(name, shlex.join(words), config.seed_everything)]
+        asked = config.trainer
+        name = self._name()
+        runs = Path(asked.default_root_dir or RUNS) / name
+        folder = self._choose_checkpoint(runs)
+        self.report = RunReport(name, self.command, config.seed_everything)
+        callbacks: list[pl.Callback] = [self.report]
+        self.checkpoints: BestAndLast | None = None
         if self.subcommand == "fit":
             callbacks.insert(0, Throughput())
-            if not config.trainer.fast_dev_run and config.trainer.enable_checkpointing is not False:
-                unseen = config.trainer.limit_val_batches == 0 or self._keeps_none()
-                monitor = None if unseen else "val/loss"  # without: the last epoch
-                callbacks.append(ModelCheckpoint(monitor=monitor, filename="best", save_last=True))
-        if config.trainer.enable_progress_bar is None:
+            if not asked.fast_dev_run and asked.enable_checkpointing is not False:
+                unseen = asked.limit_val_batches == 0 or self._keeps_none()
+                self.checkpoints = BestAndLast(None if unseen else "val/loss", self.signals)
+                callbacks.append(self.checkpoints)
+        if asked.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stderr.isatty()  # in a log file, a bar is a line for every refresh
-        if kwargs.get("enable_progress_bar", config.trainer.enable_progress_bar):
+        if kwargs.get("enable_progress_bar", asked.enable_progress_bar):
             callbacks.append(Bar())
         if self._keeps_none():
             kwargs["limit_val_batches"] = 0
-        kwargs["enable_model_summary"] = bool(config.trainer.enable_model_summary)
+        kwargs["enable_model_summary"] = bool(asked.enable_model_summary)
+        kwargs["plugins"] = self._plugins()
+        kwargs["default_root_dir"] = str(runs)  # Lightning looks there for checkpoints of other jobs
         self.trainer_defaults["callbacks"] = callbacks
-        if config.trainer.logger is None and not config.trainer.fast_dev_run:
-            time = datetime.now().isoformat("_", "milliseconds").replace(":", "-")
-            version = time if self.subcommand == "fit" else f"{time}_{self.subcommand}"
-            kwargs["logger"] = CSVLogger(config.trainer.default_root_dir or "runs", name, version)
-        if config.trainer.logger is False:
-            self.save_config_callback = None  # there is no folder, and the working folder is the user's
+        if asked.logger is not False and not asked.fast_dev_run:
+            given = self._get(self.config_init, "trainer").logger
+            others = [] if given is None or given is True else given if isinstance(given, list) else [given]
+            ours = MetricsLogger(runs, folder.name, True) if folder else MetricsLogger(runs, self._new_folder())
+            kwargs["logger"] = [ours, *others]
         self.save_config_kwargs["config_filename"] = f"{name}.yaml"  # so that a run of it has the same name
+        self._parser(self.subcommand).dump_header = [f"htzoo=={__version__}", self.command]
         return super().instantiate_trainer(**kwargs)
+
+    def _name(self) -> str:
+        """Name of the run: what was asked for, else that of the configuration, but not where the data are others."""
+        config = self.config[self.subcommand]
+        if config.name is not None:
+            return checked_name(config.name)
+        if not config.get("config"):
+            return "unnamed"
+        first = str(config.config[0])
+        meant = str((load_config(first).get("data") or {}).get("class_path", "")).rpartition(".")[2]
+        known = {base.__name__ for base in type(self.datamodule).__mro__}
+        if meant in known or not meant or not isinstance(self.datamodule, VideoDataModule):
+            return Path(first).stem
+        return checked_name(run_name(self.datamodule, self.config_init[self.subcommand].model))
+
+    def _new_folder(self) -> str:
+        time = datetime.now().isoformat("_", "milliseconds").replace(":", "-")
+        job = slurm.job_id()
+        return time + ("" if self.subcommand == "fit" else f"_{self.subcommand}") + (f"_job{job}" if job else "")
+
+    def _plugins(self) -> list[Any]:
+        """Those asked for, with checkpoints that are written whole, and a SLURM that leaves signals to us."""
+        given = self._get(self.config_init, "trainer").plugins
+        plugins = [] if given is None else list(given) if isinstance(given, list) else [given]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpointIO())
+        if SLURMEnvironment.detect() and not any(isinstance(plugin, SLURMEnvironment) for plugin in plugins):
+            plugins.append(SLURMEnvironment(auto_requeue=False))
+        return plugins
+
+    def _choose_checkpoint(self, runs: Path) -> Path | None:
+        """Find the checkpoint that was asked for, make sure that it fits, and return the run to go on with."""
+        config, fits = self.config[self.subcommand], self.subcommand == "fit"
+        given, config.ckpt_path = config.ckpt_path, None  # who repeats the run begins anew
+        interrupted = slurm.interrupted_run(runs, self.command) if fits else None
+        if given is None and interrupted is not None:
+            given = str(interrupted)
+        if given is None:
+            return None
+        own = given in ("last", "best") or run_folder(Path(given)) is not None
+        if not fits and not own and is_published(given):
+            load_published(given, self.model, self.datamodule)
+            return None
+        path = find_checkpoint(given, runs, "last" if fits else "best")
+        note_differences(str(path), config.model.init_args.as_dict(), FROM_DATA)
+        check_checkpoint(str(path), self.model)
+        self.ckpt_path = str(path)
+        return run_folder(path) if fits else None
 
     def _keeps_none(self) -> bool:
         """Whether all clips that are not for testing are trained on."""
@@ -173,22 +241,37 @@ class TrainingCLI(LightningCLI):
 
     def fit(self, **kwargs: Any) -> None:
         """Train, then test the epoch of the lowest validation loss, or the last one where nothing is validated."""
-        self.trainer.fit(**kwargs)
-        checkpoint = self.trainer.checkpoint_callback
-        ckpt_path = (checkpoint.best_model_path or None) if isinstance(checkpoint, ModelCheckpoint) else None
-        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
+        launcher = self.trainer.strategy.launcher
+        processes.watch_children(lambda: getattr(launcher, "procs", []))
+        kwargs["ckpt_path"] = self.ckpt_path
+        try:
+            self.trainer.fit(**kwargs)
+        except Stopped as stop:
+            if stop.signal is not None or not stop.saved:
+                raise
+            self.report.say(self.trainer, f"{stop}; {self._how_to_go_on()}")
+        best = None if self.checkpoints is None else self.checkpoints.best or self.checkpoints.last
+        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False)
+        if not self.report.tested:
+            self.report.finish_untested(self.trainer, self.model)
+
+    def _how_to_go_on(self) -> str:
+        """What to type to go on with this run."""
+        last = None if self.checkpoints is None else self.checkpoints.last
+        if last is None:
+            return "nothing was saved yet"
+        words = ["htzoo", "fit", "--resume", os.path.relpath(last.parent.parent)]
+        return "go on with " + shlex.join([*words, *(f"--allow={name}" for name in self.allowed)])
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Turn Lightning's silent exit after Ctrl-C back into an interrupt that says how to go on."""
+        """Say how to go on after a run was stopped, and put a job of SLURM back into the queue."""
         try:
             super()._run_subcommand(subcommand)
-        except SystemExit:
-            if not self.trainer.interrupted or not self.trainer.is_global_zero:
-                raise
-            checkpoint = self.trainer.checkpoint_callback
-            last = checkpoint.last_model_path if isinstance(checkpoint, ModelCheckpoint) else ""
-            go_on = [shlex.join(["htzoo", *self.words, "--ckpt_path", os.path.relpath(last)])] if last else []
-            raise KeyboardInterrupt(*go_on) from None
+        except Stopped as stop:
+            text = f"{stop}; {self._how_to_go_on()}" if subcommand == "fit" else str(stop)
+            if stop.signal is not None and stop.signal.name == "SIGUSR1" and self.trainer.is_global_zero:
+                text = "; ".join(filter(None, [text, slurm.requeue()]))
+            raise KeyboardInterrupt(text if self.trainer.is_global_zero else "") from None
 
     def validate(self, **kwargs: Any) -> None:
         """Measure on the validation clips.
@@ -198,11 +281,15 @@ class TrainingCLI(LightningCLI):
         """
         if self._keeps_none():
             raise ValueError("validation is 0, so that no clips are kept to validate on: measure with htzoo test")
-        self.trainer.validate(verbose=False, **kwargs)
+        self.trainer.validate(verbose=False, **{**kwargs, "ckpt_path": self.ckpt_path})
 
     def test(self, **kwargs: Any) -> None:
         """Measure on the test clips."""
-        self.trainer.test(verbose=False, **kwargs)
+        self.trainer.test(verbose=False, **{**kwargs, "ckpt_path": self.ckpt_path})
+
+    def predict(self, **kwargs: Any) -> None:
+        """Write class probabilities of the test clips."""
+        self.trainer.predict(**{**kwargs, "ckpt_path": self.ckpt_path})
 
 
 def _configurations_first(words: Sequence[str]) -> list[str]:
@@ -231,4 +318,13 @@ def run(words: Sequence[str]) -> TrainingCLI:
     reuse_memory()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    return TrainingCLI(words)
+    signals = StopSignals()
+    signals.install()
+    processes.watch_parent()
+    try:
+        return TrainingCLI(words, signals)
+    except Stopped as stop:  # before there was anything to train
+        raise KeyboardInterrupt(str(stop)) from None
+    finally:
+        signals.restore()
+        processes.clean_up()

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from htzoo.compression.compress_layer import compress
-from htzoo.formats import Dense, Format
+from htzoo.formats import Format
 from htzoo.nn import Weight
 from htzoo.nn.layer_arguments import layer_formats
 from htzoo.nn.recurrent_layer import Recurrent
@@ -150,16 +150,13 @@ def compress_layer(layer: nn.Module, formats: Mapping[str, Format | None]) -> tu
         has = {key: form for key, form in layer_formats(layer).items() if form is not None}
     small = layer if wanted == has and isinstance(layer, Recurrent) else compress(layer, **formats)
     assert isinstance(small, Recurrent)
-    old = dict(layer.named_modules()) if isinstance(layer, Recurrent) else {}
+    old = layer.matrices() if isinstance(layer, Recurrent) else {}
     rows = []
-    for name, part in small.named_children():
-        if not isinstance(part, Weight):
-            continue
-        matrix = part.network.in_features * part.network.out_features
-        known = old.get(name)
-        before = known.num_parameters if isinstance(known, Weight) else matrix
-        dense = isinstance(part.format, Dense)
-        rows.append(WeightReport(name, str(part.format), None if dense else part.error, before, part.num_parameters))
+    for name, part in small.matrices().items():
+        before = old[name].num_parameters if name in old else part.network.in_features * part.network.out_features
+        weight = getattr(small, name)
+        error = weight.error if isinstance(weight, Weight) else None
+        rows.append(WeightReport(name, str(part.format), error, before, part.num_parameters))
     return small, rows
 
 

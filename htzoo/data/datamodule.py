@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -21,10 +21,10 @@ from htzoo.data.clips.loader import ClipLoader, usual_workers
 from htzoo.data.clips.splits import Folds, Split, SplitRule, check_numbers, split_clips
 from htzoo.data.errors import DataError
 from htzoo.data.index import INDEX, Entry, read_index
+from htzoo.data.prepare.how_to_get import how_to_get
+from htzoo.data.prepare.source_files import Published
 from htzoo.data.source import ClipLabel, Source
 from htzoo.data.video.read import Frames
-
-_LISTED_CLASSES = 12  # in one line
 
 
 class VideoDataModule(LightningDataModule):
@@ -206,7 +206,7 @@ class VideoDataModule(LightningDataModule):
             DataError: It is not; the message says how to get it.
         """
         if not (self.folder / INDEX).is_file():
-            raise DataError(how_to_get(type(self), self.root))
+            raise DataError(how_to_get(cast("Published", type(self)), self.root))
 
     def list_clips(self) -> list[Clip]:
         """List all clips of the index, always in the same order.
@@ -274,32 +274,6 @@ class VideoDataModule(LightningDataModule):
     def label_of(self, index: int) -> str:
         """What clip `index` shows, in words."""
         return " ".join(self.classes_of(index))
-
-    def describe(self) -> str:
-        """What was understood of the data: classes, skipped files, groups and splits, in one line; after `setup`."""
-        shown = Counter(name for index in range(len(self.clips)) for name in self.classes_of(index))
-        counts = sorted(shown.values())
-        classes = f"{len(self.classes):,} classes"
-        if len(self.classes) <= _LISTED_CLASSES:
-            classes += f": {', '.join(f'{name} {shown[name]:,}' for name in self.classes)}"
-        else:
-            classes += f" of {counts[0]:,} to {counts[-1]:,} clips"
-        skipped, reasons = (
-            self.skipped.total(),
-            ", ".join(f"{n:,} {reason}" for reason, n in self.skipped.most_common()),
-        )
-        groups = len({clip.group for clip in self.clips if clip.group})
-        splits = Counter(self.splits)
-        return "; ".join(
-            [
-                classes,
-                *([f"{skipped:,} file{'s' * (skipped > 1)} skipped ({reasons})"] if skipped else []),
-                f"{groups:,} groups" if groups else "no groups",
-                f"train / val / test {splits['train']:,} / {splits['val']:,} / {splits['test']:,}"
-                + (f", {splits[None]:,} unused" if splits[None] else "")
-                + f" (split {self.split_rule})",
-            ]
-        )
 
     def _check_task(self, task: object) -> None:
         """See that the task takes labels of the kind that this dataset has."""
@@ -406,8 +380,9 @@ class VideoDataModule(LightningDataModule):
                 f"batch_size is {self.batch_size}, which does not divide over {world} processes; make it a multiple."
             )
         workers = usual_workers(data, world) if self.num_workers is None else self.num_workers
-        return (ClipLoader if self.num_workers is None else DataLoader)(
+        return ClipLoader(
             data,
+            fit_workers=self.num_workers is None,
             batch_size=self.batch_size // world,
             sampler=sampler,
             drop_last=drop_last,
@@ -420,16 +395,3 @@ class VideoDataModule(LightningDataModule):
     def _processes(self) -> tuple[int, int]:
         """How many processes there are, and which is this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
-
-
-def how_to_get(dataset: type[VideoDataModule], root: Path) -> str:
-    """Say in three lines that a data set is not here, and how to get it."""
-    name = dataset.dataset_name
-    clips = f"{dataset.clip_count:,} clips, " if dataset.clip_count else ""
-    command = f"htzoo data prepare {name} --root {root}"
-    where = f"; {dataset.homepage}" if dataset.homepage else ""
-    lacking = f"{root / name} does not hold {dataset.title} ({clips}{dataset.licence}{where})."
-    if dataset.made:
-        return f"{lacking}\n  to make it:  {command}"
-    download = f"  to download and prepare it:      {command}\n" if dataset.sources else ""
-    return f"{lacking}\n{download}  to prepare what you have of it:  {command} --from FOLDER_OR_ARCHIVE"

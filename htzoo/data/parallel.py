@@ -17,11 +17,12 @@ _Result = TypeVar("_Result")
 def on_all_cores(
     function: Callable[[_Item], _Result], items: Sequence[_Item], doing: str, unit: str
 ) -> Iterator[_Result]:
-    """Yield the results in the order of the items, with a progress bar where that takes more than two seconds.
+    """Yield the results in the order of the items.
 
-    After an error, or Ctrl-C, no further item is begun.
+    On a terminal, a progress bar is shown where that takes more than two seconds. After an error, or Ctrl-C, no
+    further item is begun.
     """
     from tqdm import tqdm
 
     with ThreadPoolExecutor(available_cores()) as pool:
-        yield from tqdm(pool.map(function, items), doing, len(items), unit=unit, delay=2)
+        yield from tqdm(pool.map(function, items), doing, len(items), unit=unit, delay=2, disable=None)

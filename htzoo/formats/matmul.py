@@ -29,12 +29,12 @@ def _is_for_onednn(a: Tensor, b: Tensor) -> bool:
     """Whether oneDNN can take this product, and takes less time for it; it has no gradients."""
     rows, inner = a.shape
     return (
-        rows * inner * b.shape[1] >= _FEWEST
+        not torch.compiler.is_compiling()  # first: the sizes in a graph are not known, and must not be compared
+        and rows * inner * b.shape[1] >= _FEWEST
         and a.dtype == b.dtype == torch.float32
         and a.device.type == "cpu"
         and (a.stride(1) == 1 or (rows <= _WIDEST and inner >= _SHORTEST))
         and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
         and not is_transformed(a, b)
         and bool(torch.backends.mkldnn.enabled)
         and _has_onednn()

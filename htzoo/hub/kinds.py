@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from inspect import signature
+from operator import or_
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import nn
 
-from htzoo.formats import Format, format_from_dict
+from htzoo.formats import Format
 from htzoo.hub.value_checks import (
     Check,
     boolean,
@@ -18,6 +20,7 @@ from htzoo.hub.value_checks import (
     frame_size,
     integer,
     labels,
+    layer_formats,
     number,
     or_none,
     tensor_format,
@@ -26,7 +29,7 @@ from htzoo.hub.value_checks import (
 from htzoo.models import VideoClassifier
 from htzoo.nn import GRU, LSTM, RNN
 from htzoo.nn.layer_arguments import layer_arguments
-from htzoo.nn.recurrent_layer import Recurrent
+from htzoo.nn.recurrent_layer import Recurrent, formats_from_plain
 
 MODELS: dict[str, type[VideoClassifier]] = {"VideoClassifier": VideoClassifier}
 LAYERS: dict[str, type[Recurrent]] = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
@@ -34,7 +37,12 @@ LAYERS: dict[str, type[Recurrent]] = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
 # Arguments that say where weights come from or how they are stored. They are never read from a config.
 _NOT_SAVED = ("backbone_weights", "device", "dtype")
 # Limits that keep a hostile config from costing time and memory before the size of its weights is compared.
-_MAXIMUM = {"num_layers": 64, "hidden_size": 1 << 16, "input_size": 1 << 26}
+_RANGES = {
+    "num_layers": (1, 64),
+    "hidden_size": (1, 1 << 16),
+    "input_size": (1, 1 << 26),
+    "proj_size": (0, 1 << 16),
+}
 _MAX_FACTOR = 1e6
 _CHECKS: dict[Any, Check] = {
     bool: boolean,
@@ -44,6 +52,8 @@ _CHECKS: dict[Any, Check] = {
     Sequence[int]: frame_size,
     Mapping[str, Any]: tensor_format,
     Format: tensor_format,
+    Mapping[str, Any] | Sequence[Mapping[str, Any] | None]: layer_formats,
+    Format | Sequence[Format | None]: layer_formats,
 }
 
 
@@ -56,12 +66,12 @@ def argument_checks(cls: type[nn.Module]) -> dict[str, Check]:
 
 def _check(name: str, hint: Any) -> Check:
     if get_origin(hint) in (Union, UnionType):
-        (inner,) = (part for part in get_args(hint) if part is not NoneType)
-        return or_none(_check(name, inner))
+        parts = tuple(part for part in get_args(hint) if part is not NoneType)
+        return or_none(_check(name, parts[0]) if len(parts) == 1 else _CHECKS[reduce(or_, parts)])
     if get_origin(hint) is Literal:
         return choice(*get_args(hint))
     if hint is int:
-        return integer(1, _MAXIMUM[name])
+        return integer(*_RANGES[name])
     return _CHECKS[hint]
 
 
@@ -94,9 +104,5 @@ def build(kind: str, arguments: Mapping[str, Any], device: torch.device | str = 
     with torch.device(device):
         if kind in MODELS:
             return MODELS[kind](**arguments)
-        formats = {
-            name: format_from_dict(value)
-            for name, value in arguments.items()
-            if name.endswith("_format") and value is not None
-        }
+        formats = {name: formats_from_plain(value) for name, value in arguments.items() if name.endswith("_format")}
         return LAYERS[kind](**{**arguments, **formats})

@@ -117,6 +117,17 @@ def tensor_format(key: str, value: Any) -> None:
         raise WrongError(f"{key}: {error}") from None
 
 
+def layer_formats(key: str, value: Any) -> None:
+    """A format, or a list with one, or null, for each layer."""
+    if not isinstance(value, list):
+        tensor_format(key, value)
+        return
+    if not 0 < len(value) <= MAX_MODES:
+        raise wrong(key, value, f"a format, or a list of 1 to {MAX_MODES}")
+    for form in value:
+        or_none(tensor_format)(key, form)
+
+
 def _numbers(value: Any) -> list[Any]:
     """What stands in nested lists, text apart."""
     if isinstance(value, list):

@@ -18,8 +18,9 @@ def input_multiply_adds(model: VideoClassifier, frames: int) -> tuple[int, int]:
         frames: how many frames pass together, for which the order of the products is chosen.
     """
     layer = model.recurrent
-    joint = getattr(layer, "weight_l0", None)
-    weight = layer.weight_ih_l0 if joint is None else joint
+    weights = layer.matrices()
+    joint = weights.get("weight_l0")
+    weight = weights["weight_ih_l0"] if joint is None else joint
     network = weight.network
     dense = layer.input_size * network.out_features
     if isinstance(weight.format, Dense):

@@ -9,8 +9,8 @@ from htzoo.models.macs import input_multiply_adds
 from htzoo.models.parameter_counts import count_parameters, count_recurrent
 from htzoo.models.published_results import PUBLISHED
 from htzoo.models.video_classifier import VideoClassifier
-from htzoo.nn import Weight
 from htzoo.nn.layer_arguments import layer_formats
+from htzoo.nn.weight import Matrix
 
 
 def model_info(model: VideoClassifier, name: str, dataset: str | None, frames: int | None) -> dict[str, Any]:
@@ -52,8 +52,8 @@ def model_info(model: VideoClassifier, name: str, dataset: str | None, frames: i
     }
 
 
-def first_layer_weights(model: VideoClassifier) -> dict[str, Weight]:
+def first_layer_weights(model: VideoClassifier) -> dict[str, Matrix]:
     """The weights of the first recurrent layer: ``input`` and ``hidden``, or ``joint``."""
     names = {"input": "weight_ih_l0", "hidden": "weight_hh_l0", "joint": "weight_l0"}
-    found = {kind: getattr(model.recurrent, name, None) for kind, name in names.items()}
-    return {kind: weight for kind, weight in found.items() if weight is not None}
+    weights = model.recurrent.matrices()
+    return {kind: weights[name] for kind, name in names.items() if name in weights}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import nn
 
 from htzoo.models.video_classifier import VideoClassifier
-from htzoo.nn import Weight
 from htzoo.nn.recurrent_layer import Recurrent
 
 PARTS = ("input_to_hidden", "hidden_to_hidden", "joint", "bias", "classifier", "backbone", "total")
@@ -45,10 +44,9 @@ def count_recurrent(layer: Recurrent, *, dense: bool = False) -> dict[str, int]:
         dense: whether every tensor network counts as the full matrix that it represents.
     """
     counts = {"input_to_hidden": 0, "hidden_to_hidden": 0, "joint": 0, "bias": 0}
-    for name, module in layer.named_modules():
-        if isinstance(module, Weight):
-            network = module.network
-            counts[_part(name)] += network.in_features * network.out_features if dense else network.num_parameters
+    for name, matrix in layer.matrices().items():
+        network = matrix.network
+        counts[_part(name)] += network.in_features * network.out_features if dense else network.num_parameters
     counts["bias"] = sum(value.numel() for name, value in layer.named_parameters() if name.startswith("bias"))
     return counts
 
@@ -56,4 +54,4 @@ def count_recurrent(layer: Recurrent, *, dense: bool = False) -> dict[str, int]:
 def _part(name: str) -> str:
     if name.startswith("weight_ih"):
         return "input_to_hidden"
-    return "hidden_to_hidden" if name.startswith("weight_hh") else "joint"
+    return "hidden_to_hidden" if name.startswith(("weight_hh", "weight_hr")) else "joint"

@@ -16,7 +16,9 @@ from htzoo.formats import Format, format_from_dict
 from htzoo.models.backbone import Backbone
 from htzoo.models.pixel_scaling import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
+from htzoo.nn.export import is_exporting
 from htzoo.nn.layer_arguments import layer_formats
+from htzoo.nn.recurrent_layer import LayerFormats, formats_from_plain
 
 Pooling = Literal["last", "mean"]
 CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
@@ -34,9 +36,9 @@ class VideoClassifier(nn.Module):
         num_layers: recurrent layers on top of each other.
         cell: kind of the recurrent layers.
         bias: whether the recurrent layers have a bias.
-        input_format: format of the input-to-hidden weight, as :meth:`htzoo.formats.Format.to_dict` writes it; None is
-            dense.
-        hidden_format: the same for the hidden-to-hidden weight.
+        input_format: format of the first layer's input-to-hidden weight, as :meth:`htzoo.formats.Format.to_dict`
+            writes it, or a list with one for each layer; None is dense.
+        hidden_format: format of every hidden-to-hidden weight, or a list with one for each layer.
         joint_format: format of the first layer's two weights as one, see :class:`htzoo.nn.recurrent_layer.Recurrent`.
         backbone: name of a timm CNN that reads the frames first; None feeds raw pixels to the recurrent layer.
         backbone_weights: where the CNN's weights come from: ``timm`` (the Hub), ``package`` (a Python package that
@@ -63,8 +65,8 @@ class VideoClassifier(nn.Module):
         num_layers: int = 1,
         cell: Literal["LSTM", "GRU", "RNN"] = "LSTM",
         bias: bool = True,
-        input_format: Mapping[str, Any] | None = None,
-        hidden_format: Mapping[str, Any] | None = None,
+        input_format: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
+        hidden_format: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
         joint_format: Mapping[str, Any] | None = None,
         backbone: str | None = None,
         backbone_weights: str | None = None,
@@ -105,8 +107,8 @@ class VideoClassifier(nn.Module):
             bias=bias,
             batch_first=True,
             dropout=dropout if num_layers > 1 else 0.0,
-            input_format=_format("input_format", input_format),
-            hidden_format=_format("hidden_format", hidden_format),
+            input_format=_formats("input_format", input_format),
+            hidden_format=_formats("hidden_format", hidden_format),
             joint_format=_format("joint_format", joint_format),
         )
         self.dropout = nn.Dropout(dropout)
@@ -121,7 +123,8 @@ class VideoClassifier(nn.Module):
         """
         now = {name: value for name, value in vars(self).items() if name in self._given}
         given = {name: value for name, value in self._given.items() if name != "backbone_weights"}
-        return {**given, **now, **layer_formats(self.recurrent)}
+        formats = {name: value for name, value in layer_formats(self.recurrent).items() if name in self._given}
+        return {**given, **now, **formats}
 
     @property
     def features_are_fixed(self) -> bool:
@@ -163,7 +166,7 @@ class VideoClassifier(nn.Module):
             )
         if self.backbone is None:
             return scale_pixels(video, _unless_full(lengths, video.shape[1]), self.pixels, self.pixel_scale)
-        if not self.features_are_fixed:
+        if not self.features_are_fixed or is_exporting():  # a graph for any number of clips cannot loop over them
             features: Tensor = self.backbone(video.flatten(0, 1)).unflatten(0, video.shape[:2])
             return features
         with torch.no_grad():
@@ -221,6 +224,13 @@ def _mean(output: Tensor | PackedSequence) -> Tensor:
 def _unless_full(lengths: Tensor | None, time: int) -> Tensor | None:
     """None where no clip is padded: sequences of one length need no packing."""
     return None if lengths is None or bool((lengths == time).all()) else lengths
+
+
+def _formats(name: str, values: Any) -> LayerFormats:
+    try:
+        return formats_from_plain(values)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _format(name: str, values: Mapping[str, Any] | None) -> Format | None:

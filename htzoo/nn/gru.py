@@ -39,22 +39,16 @@ class _GRUCell(Cell):
 class GRU(OneState):
     """Drop-in for :class:`torch.nn.GRU` whose weights are tensor networks; the arguments are :class:`Recurrent`'s.
 
-    The gates are reset, update and new. The reset gate acts on the new gate's hidden part with its bias, which is why
-    that bias is a vector of its own, ``bias_hn``, beside the one of all gates.
+    The gates are reset, update and new. The reset gate acts on the new gate's hidden part with its bias, so ``bias_hh``
+    is trained beside ``bias_ih``.
     """
 
-    twin = nn.GRU
+    dense_class = nn.GRU
     cell = _GRUCell()
-
-    def _biases(self) -> dict[str, int]:
-        return {**super()._biases(), "bias_hn": 1}
-
-    def _hidden_bias(self, suffix: str) -> Tensor | None:
-        bias: Tensor | None = getattr(self, f"bias_hn_{suffix}")
-        return None if bias is None else nn.functional.pad(bias, (2 * self.hidden_size, 0))
+    trains_hidden_bias = True
 
     def to_dense(self) -> nn.GRU:
         """A :class:`torch.nn.GRU` with the rebuilt weights, which gives equal outputs."""
-        twin = self._to_twin()
-        assert isinstance(twin, nn.GRU)
-        return twin
+        dense = self._to_dense()
+        assert isinstance(dense, nn.GRU)
+        return dense

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from inspect import signature
 from typing import Any
 
-from htzoo.formats import Dense, Format
+from htzoo.formats import Dense
 from htzoo.nn.recurrent_layer import Recurrent
 
-_WEIGHTS = {"input_format": "weight_ih_l0", "hidden_format": "weight_hh_l0", "joint_format": "weight_l0"}
+_WEIGHTS = {
+    "input_format": "weight_ih",
+    "hidden_format": "weight_hh",
+    "joint_format": "weight",
+    "projection_format": "weight_hr",
+}
 _PLACE = ("device", "dtype")  # where and how the parameters are stored, not what the layer computes
 
 
@@ -18,11 +24,22 @@ def layer_arguments(layer: Recurrent) -> dict[str, Any]:
     return {**{name: getattr(layer, name) for name in names}, **layer_formats(layer)}
 
 
-def layer_formats(layer: Recurrent) -> dict[str, dict[str, Any] | None]:
-    """The formats of a recurrent layer as plain data, by argument name; None where the weight is dense or absent."""
-    return {name: _format_of(getattr(layer, weight, None)) for name, weight in _WEIGHTS.items()}
+def layer_formats(layer: Recurrent) -> dict[str, Any]:
+    """The formats of a recurrent layer as plain data, by argument name; None where the weights are dense or absent.
+
+    Where the layers' formats differ, they are a list with one for each layer.
+    """
+    arguments = signature(type(layer)).parameters
+    return {name: _formats_of(layer, weight) for name, weight in _WEIGHTS.items() if name in arguments}
 
 
-def _format_of(weight: Any) -> dict[str, Any] | None:
-    format: Format | None = getattr(weight, "format", None)
-    return None if format is None or isinstance(format, Dense) else format.to_dict()
+def _formats_of(layer: Recurrent, weight: str) -> dict[str, Any] | list[dict[str, Any] | None] | None:
+    found = [
+        None if isinstance(matrix.format, Dense) else matrix.format.to_dict()
+        for name, matrix in layer.matrices().items()
+        if re.fullmatch(rf"{weight}_l\d+", name)
+    ]
+    if not any(found):
+        return None
+    single = [found[0], *([None] if weight == "weight_ih" else found[:1]) * (len(found) - 1)]
+    return found[0] if found == single else found

@@ -48,8 +48,9 @@ class LSTM(Recurrent):
     The gates are input, forget, cell and output. The forget gate's bias starts at 1, the others at 0.
     """
 
-    twin = nn.LSTM
+    dense_class = nn.LSTM
     cell = _LSTMCell()
+    projects = True
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -57,7 +58,7 @@ class LSTM(Recurrent):
         super().reset_parameters()
         for _, suffix in self._cells():
             if self.bias:
-                self.get_parameter(f"bias_{suffix}").chunk(4)[1].fill_(1)
+                getattr(self, f"bias_ih_{suffix}").chunk(4)[1].fill_(1)
 
     def forward(
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, Tensor] | None = None
@@ -67,19 +68,21 @@ class LSTM(Recurrent):
         Args:
             input: (time, batch, input_size), (batch, time, input_size) with ``batch_first``, (time, input_size), or
                 packed.
-            hx: (h_0, c_0), each (layers * directions, batch, hidden_size) or without batch; zeros when None.
+            hx: (h_0, c_0), each (layers * directions, batch, hidden_size) or without batch; zeros when None. With a
+                projection h_0 has proj_size features.
 
         Returns:
-            The outputs of the last layer, like ``input`` with directions * hidden_size features, and (h_n, c_n).
+            The outputs of the last layer, like ``input`` with directions * hidden_size features (proj_size with a
+            projection), and (h_n, c_n).
 
         Raises:
-            ValueError: ``input`` or ``hx`` has the wrong shape or type.
+            InputError: ``input`` or ``hx`` has the wrong shape or type (a ValueError and a RuntimeError).
         """
         output, (h_n, c_n) = self._run(input, hx)
         return output, (h_n, c_n)
 
     def to_dense(self) -> nn.LSTM:
         """A :class:`torch.nn.LSTM` with the rebuilt weights, which gives equal outputs."""
-        twin = self._to_twin()
-        assert isinstance(twin, nn.LSTM)
-        return twin
+        dense = self._to_dense(proj_size=self.proj_size)
+        assert isinstance(dense, nn.LSTM)
+        return dense

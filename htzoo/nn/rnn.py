@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from htzoo.formats import Format
 from htzoo.nn.recurrence import Cell, Partial, State
-from htzoo.nn.recurrent_layer import OneState
+from htzoo.nn.recurrent_layer import LayerFormats, OneState
 
 aten = torch.ops.aten
 
@@ -53,17 +53,18 @@ class RNN(OneState):
         batch_first: whether inputs and outputs are (batch, time, features).
         dropout: dropout probability on the output of every layer but the last.
         bidirectional: whether a second recurrence runs backward in time.
-        input_format: format of the first layer's input-to-hidden weight.
-        hidden_format: format of every hidden-to-hidden weight.
-        joint_format: format of the first layer's two weights as one.
         device: where the parameters live.
         dtype: floating-point type of the parameters.
+        proj_size: 0; PyTorch's layer takes it too, and has no projection either.
+        input_format: format of the first layer's input-to-hidden weight, or a list with one for each layer.
+        hidden_format: format of every hidden-to-hidden weight, or a list with one for each layer.
+        joint_format: format of the first layer's two weights as one.
 
     Raises:
         ValueError: as :class:`Recurrent`, or the nonlinearity is unknown.
     """
 
-    twin = nn.RNN
+    dense_class = nn.RNN
 
     def __init__(
         self,
@@ -75,12 +76,13 @@ class RNN(OneState):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        *,
-        input_format: Format | None = None,
-        hidden_format: Format | None = None,
-        joint_format: Format | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        proj_size: int = 0,
+        input_format: LayerFormats = None,
+        hidden_format: LayerFormats = None,
+        joint_format: Format | None = None,
     ) -> None:
         if nonlinearity not in _CELLS:
             raise ValueError(f"nonlinearity is {nonlinearity!r}: give one of {', '.join(_CELLS)}")
@@ -94,15 +96,17 @@ class RNN(OneState):
             batch_first,
             dropout,
             bidirectional,
+            proj_size,
+            device,
+            dtype,
             input_format=input_format,
             hidden_format=hidden_format,
             joint_format=joint_format,
-            device=device,
-            dtype=dtype,
         )
+        self.mode = f"RNN_{nonlinearity.upper()}"
 
     def to_dense(self) -> nn.RNN:
         """A :class:`torch.nn.RNN` with the rebuilt weights, which gives equal outputs."""
-        twin = self._to_twin(nonlinearity=self.nonlinearity)
-        assert isinstance(twin, nn.RNN)
-        return twin
+        dense = self._to_dense(nonlinearity=self.nonlinearity)
+        assert isinstance(dense, nn.RNN)
+        return dense

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from htzoo.nn.errors import InputError
+
 
 class Order(NamedTuple):
     """How the frames of all sequences lie, as rows.
@@ -74,13 +76,13 @@ def pack(x: Tensor | PackedSequence, features: int, batch_first: bool) -> Rows:
         batch_first: whether (batch, time, features) or (time, batch, features).
 
     Raises:
-        ValueError: the shape is not one of them, or the last axis is not ``features`` long.
+        InputError: the shape is not one of them, or the last axis is not ``features`` long.
     """
     data = x.data if isinstance(x, PackedSequence) else x
     ranks = (2,) if isinstance(x, PackedSequence) else (2, 3)
     time = 1 if batch_first and data.dim() == 3 else 0
     if data.dim() not in ranks or data.shape[-1] != features or data.shape[time] == 0:
-        raise ValueError(
+        raise InputError(
             f"input has shape {tuple(data.shape)}: give sequences of at least one frame of {features:,} features"
         )
     if isinstance(x, PackedSequence):

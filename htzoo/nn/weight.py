@@ -1,31 +1,35 @@
-"""A trainable weight matrix in a format."""
+"""Trainable weight matrices: cores in a format, or a plain parameter where the format is dense."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from htzoo.formats import Format
+from htzoo.formats import Dense, Format
 from htzoo.formats.apply import backward, backward_to_input, forward, product
 from htzoo.formats.chain import Chain, chain_of, exported_chain
 from htzoo.formats.column_slice import columns_of
 from htzoo.formats.contract import to_dense
 from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
+from htzoo.formats.network import Network
 from htzoo.nn.autocast import autocasts
+from htzoo.nn.errors import InputError
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A weight made ready for many products with about as many rows: its cores are merged.
+    """A weight ready for many products of about the same number of rows: its cores are merged.
 
     Args:
-        chain: the products.
-        matrices: one a product.
-        padding: how many zeros an input gets in front and behind.
+        chain: the sequence of matrix products.
+        matrices: one for each product.
+        padding: number of zeros in front of and behind each input.
     """
 
     chain: Chain
@@ -37,24 +41,24 @@ class Prepared:
         return product(self.chain, self.matrices, self._pad(x))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """``x @ W.T``, and what :meth:`backward` shall find."""
+        """``x @ W.T``, and the tensors that :meth:`backward` needs."""
         return forward(self.chain, self.matrices, self._pad(x))
 
     def backward(
         self, x: Tensor, d_y: Tensor, saved: Sequence[Tensor], totals: list[Tensor] | None
     ) -> tuple[Tensor, list[Tensor]]:
-        """Gradient of ``x`` from that of the outputs, and the gradients of the matrices added to ``totals``."""
+        """Gradient of ``x``; the gradients of the matrices are added to ``totals``."""
         x = self._pad(x)
         d_x, totals = backward(self.chain, self.matrices, x, d_y, saved, input_gradient=True, totals=totals)
         assert d_x is not None
         return self._unpad(d_x), totals
 
     def backward_to_matrices(self, x: Tensor, d_y: Tensor) -> list[Tensor]:
-        """Gradients of the matrices alone."""
+        """Gradients of the matrices only."""
         return backward(self.chain, self.matrices, self._pad(x), d_y, (), input_gradient=False)[1]
 
     def backward_to_input(self, d_y: Tensor) -> Tensor:
-        """Gradient of the inputs alone: ``d_y @ W``."""
+        """Gradient of the inputs only: ``d_y @ W``."""
         return self._unpad(backward_to_input(self.chain, self.matrices, d_y))
 
     def _unpad(self, x: Tensor) -> Tensor:
@@ -65,24 +69,108 @@ class Prepared:
 
 
 def check_dtype(name: str, value: Tensor, parameter: Tensor) -> None:
-    """Refuse what is not of the parameters' type, unless autocast converts it.
+    """Refuse a tensor whose type differs from the parameters', unless autocast converts it.
 
     Raises:
-        ValueError: it is not.
+        InputError: the types differ.
     """
     autocast = autocasts(value.device)
     if value.dtype != parameter.dtype and not (autocast and value.is_floating_point()):
-        raise ValueError(
+        raise InputError(
             f"{name} is {value.dtype}, but the layer's parameters are {parameter.dtype}: "
             f"convert with {name}.to({parameter.dtype})"
             + (", or run under torch.autocast" if value.is_floating_point() else "")
         )
 
 
+def check_input(x: Tensor, features: int, parameter: Tensor) -> None:
+    """Refuse an input whose last axis has another size than ``features``, or that :func:`check_dtype` refuses.
+
+    Raises:
+        InputError: it is refused.
+    """
+    if x.dim() == 0 or x.shape[-1] != features:
+        raise InputError(f"input has shape {tuple(x.shape)}: give a last axis of {features:,} features")
+    check_dtype("input", x, parameter)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A weight as the layers multiply with it: a network and the tensors that fill it, wherever they are kept.
+
+    Calling it multiplies: inputs of shape (..., in_features) become (..., out_features).
+
+    Args:
+        format: the format of the network.
+        network: how the cores are joined; its outputs include the gates.
+        cores: one tensor for each core, in the network's order.
+    """
+
+    format: Format
+    network: Network
+    cores: Sequence[Tensor]
+
+    @property
+    def num_parameters(self) -> int:
+        """Total size of the cores."""
+        return self.network.num_parameters
+
+    def to_dense(self) -> Tensor:
+        """The matrix, of shape (out_features, in_features). Gradient flows to the cores."""
+        return to_dense(self.network, self.cores)
+
+    def prepare(
+        self,
+        rows: int,
+        *,
+        input_gradient: bool = True,
+        columns: tuple[int, int] | None = None,
+        chain: Chain | None = None,
+    ) -> Prepared:
+        """Merge the cores for products with about ``rows`` inputs at a time. Gradient flows to the cores.
+
+        The cores are merged in the parameters' precision; under autocast the merged matrices are then cast once.
+
+        Args:
+            rows: number of inputs that are multiplied at a time.
+            input_gradient: whether the gradient of the inputs is wanted.
+            columns: first and last + 1 of the columns to multiply with; all columns when None.
+            chain: the matrix products; planned for ``rows`` when None.
+        """
+        network, cores, padding = self.network, self.cores, (0, 0)
+        device = cores[0].device
+        dtype = torch.get_autocast_dtype(device.type) if autocasts(device) else cores[0].dtype
+        if columns is not None:
+            part = columns_of(network, *columns)
+            network, cores, padding = part.network, part.cores(cores), part.padding
+        if chain is None:
+            chain = chain_of(network, rows, device, dtype, input_gradient=input_gradient)
+        if not autocasts(device):
+            return Prepared(chain, tuple(chain.matrices(cores)), padding)
+        with torch.autocast(device.type, enabled=False):
+            matrices = chain.matrices(cores)
+        return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
+
+    def __call__(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
+        """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` has.
+
+        Raises:
+            InputError: ``x`` has another last axis, or another type than the cores.
+        """
+        first, last = columns or (0, self.network.in_features)
+        check_input(x, last - first, self.cores[0])
+        flat = x.reshape(-1, x.shape[-1])
+        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad, columns=columns)
+        return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.network.out_features)
+
+
 class Weight(nn.Module):
     """A matrix of shape (gates * out_features, in_features) whose parameters are the cores of ``format``.
 
     Calling it multiplies: inputs of shape (..., in_features) become (..., gates * out_features).
+
+    To draw it with another variance call :meth:`reset_parameters`: initialisers of :mod:`torch.nn.init` scale one core
+    at a time, and know nothing of the product.
 
     Args:
         format: the tensor network.
@@ -93,7 +181,7 @@ class Weight(nn.Module):
         dtype: floating-point type of the cores.
 
     Attributes:
-        error: relative error of the last :meth:`set_dense`; None where there was none.
+        error: relative error of the last :meth:`set_dense`; None before the first.
 
     Raises:
         ValueError: the format does not fit the features.
@@ -128,17 +216,22 @@ class Weight(nn.Module):
         return [getattr(self, name) for name in self.names]
 
     @property
+    def matrix(self) -> Matrix:
+        """The same weight without the module around it."""
+        return Matrix(self.format, self.network, self.cores)
+
+    @property
     def num_parameters(self) -> int:
-        """How many numbers the cores hold together."""
+        """Total size of the cores."""
         return self.network.num_parameters
 
     def reset_parameters(self, variance: float | None = None) -> None:
-        """Draw the cores anew, the matrix having exactly this mean square (1 / in_features when None)."""
+        """Draw the cores again, such that the matrix has exactly this mean square (1 / in_features when None)."""
         initialize(self.network, self.cores, variance)
 
     def to_dense(self) -> Tensor:
         """The matrix, of shape (gates * out_features, in_features). Gradient flows to the cores."""
-        return to_dense(self.network, self.cores)
+        return self.matrix.to_dense()
 
     @torch.no_grad()
     def set_dense(self, matrix: Tensor) -> float:
@@ -159,32 +252,15 @@ class Weight(nn.Module):
         return self.error
 
     def prepare(self, rows: int, *, input_gradient: bool = True, columns: tuple[int, int] | None = None) -> Prepared:
-        """Merge the cores for products with about ``rows`` inputs at a time. Gradient flows to the cores.
+        """See :meth:`Matrix.prepare`."""
+        return self.matrix.prepare(rows, input_gradient=input_gradient, columns=columns, chain=self._chain())
 
-        The merging is done in the parameters' precision; under autocast the merged matrices are cast, once.
-
-        Args:
-            rows: how many inputs are multiplied at a time.
-            input_gradient: whether the inputs' gradient is wanted.
-            columns: first and last + 1 of the columns to multiply with; all of them when None.
-        """
-        cores = self.cores
-        device = cores[0].device
-        dtype = torch.get_autocast_dtype(device.type) if autocasts(device) else cores[0].dtype
-        network, padding = self.network, (0, 0)
-        if columns is not None:
-            part = columns_of(network, *columns)
-            network, cores, padding = part.network, part.cores(cores), part.padding
-        if torch.compiler.is_dynamo_compiling():
-            self._plan_for_compiler()
-            chain = self.compiled_chain
-        else:
-            chain = chain_of(network, rows, device, dtype, input_gradient=input_gradient)
-        if not autocasts(device):
-            return Prepared(chain, tuple(chain.matrices(cores)), padding)
-        with torch.autocast(device.type, enabled=False):
-            matrices = chain.matrices(cores)
-        return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
+    def _chain(self) -> Chain | None:
+        """The chain of a compiled graph; None outside of one, where it depends on the number of rows."""
+        if not torch.compiler.is_dynamo_compiling():
+            return None
+        self._plan_for_compiler()
+        return self.compiled_chain
 
     def _plan_for_compiler(self) -> bool:
         """Search for a plan outside the graph, once for every number of rows. The result must be plain: keep it."""
@@ -194,21 +270,93 @@ class Weight(nn.Module):
     # All that torch.compiler.assume_constant_result does, but for importing the compiler, which takes a second.
     _plan_for_compiler._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
-    def forward(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
-        """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` are.
+    def forward(self, x: Tensor) -> Tensor:
+        """``x @ W.T`` for ``x`` of shape (..., in_features).
 
         Raises:
-            ValueError: ``x`` has another last axis, or another type than the cores.
+            InputError: ``x`` has another last axis, or another type than the cores.
         """
-        first, last = columns or (0, self.in_features)
-        if x.dim() == 0 or x.shape[-1] != last - first:
-            raise ValueError(f"input has shape {tuple(x.shape)}: give a last axis of {last - first:,} features")
-        check_dtype("input", x, self.cores[0])
+        check_input(x, self.in_features, self.cores[0])
         flat = x.reshape(-1, x.shape[-1])
-        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad, columns=columns)
+        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad)
         return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         """Shown when the module is printed."""
         size = f"{self.network.out_features} x {self.network.in_features}"
         return f"{size}, {self.format}, {self.num_parameters:,} parameters"
+
+
+def explain_dense_matrix(
+    module: nn.Module,
+    state_dict: Mapping[str, Any],
+    prefix: str,
+    _: Any,
+    __: Any,
+    ___: Any,
+    ____: Any,
+    errors: list[str],
+) -> None:
+    """A hook before a state dict is loaded: say what to do with a dense matrix where the weight has cores."""
+    for name, weight in module.named_children():
+        if isinstance(weight, Weight) and isinstance(state_dict.get(prefix + name), Tensor):
+            errors.append(
+                f"{prefix + name} is a dense matrix in the state dict, and {weight.format} here: load the state dict "
+                "into the layer of torch.nn and give that to htzoo.compress"
+            )
+
+
+AnyWeight: TypeAlias = "Weight | Tensor"  # what a layer keeps under the name of a weight; a dense one is a parameter
+
+
+def make_weight(
+    format: Format | None,
+    in_features: int,
+    out_features: int,
+    gates: int = 1,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Weight | nn.Parameter:
+    """A weight in a format, or a plain parameter where the format is dense; see :class:`Weight` for the arguments.
+
+    Raises:
+        ValueError: the format does not fit the features.
+    """
+    if format is not None and not isinstance(format, Dense):
+        return Weight(format, in_features, out_features, gates, device=device, dtype=dtype)
+    parameter = nn.Parameter(torch.empty(gates * out_features, in_features, device=device, dtype=dtype))
+    reset_weight(parameter)
+    return parameter
+
+
+def reset_weight(weight: AnyWeight) -> None:
+    """Draw a weight again, its mean square being exactly 1 / in_features."""
+    if isinstance(weight, Weight):
+        weight.reset_parameters()
+    else:
+        matrix = matrix_of(weight)
+        initialize(matrix.network, matrix.cores)
+
+
+def set_weight(weight: AnyWeight, matrix: Tensor) -> None:
+    """Set a weight to ``matrix``, or to the closest in its format."""
+    if isinstance(weight, Weight):
+        weight.set_dense(matrix)
+    else:
+        weight.copy_(matrix)
+
+
+def matrix_of(weight: AnyWeight) -> Matrix:
+    """A weight as a network and its cores, whichever way it is kept."""
+    if isinstance(weight, Weight):
+        return weight.matrix
+    return Matrix(_DENSE, _dense_network(weight.shape[1], weight.shape[0]), (weight,))
+
+
+_DENSE = Dense()
+
+
+@lru_cache(maxsize=1024)
+def _dense_network(in_features: int, out_features: int) -> Network:
+    return _DENSE.network(in_features, out_features)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
 from htzoo.formats import Dense, Network
-from htzoo.nn import Weight
+from htzoo.nn.weight import Matrix
 from htzoo.report.network_layout import Layout, Point, lay_out
 from htzoo.report.parameter_table import PARTS
 from htzoo.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, new_figure, save_figure, shared_look
@@ -25,7 +25,7 @@ _INCHES = 0.62  # a unit
 _WEIGHTS = {"input": "input to hidden", "hidden": "hidden to hidden", "joint": "input and hidden to hidden, joint"}
 
 
-def plot_design(design: Mapping[str, Any], weights: Mapping[str, Weight], gates: int, output: Path) -> None:
+def plot_design(design: Mapping[str, Any], weights: Mapping[str, Matrix], gates: int, output: Path) -> None:
     """Draw the networks of a model's recurrent layer, and its parameters part by part, as a PNG.
 
     Args:

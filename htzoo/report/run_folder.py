@@ -15,16 +15,18 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
 from htzoo.cores import available_cores
 from htzoo.data import VideoDataModule
+from htzoo.data.statistics import summary_line
 from htzoo.files import replacing
 from htzoo.models import count_parameters
+from htzoo.names import printable
 from htzoo.report.confusion import plot_confusion
 from htzoo.report.curves import plot_curves
 from htzoo.report.metrics_csv import best_epoch, read_metrics
+from htzoo.report.metrics_logger import METRICS, MetricsLogger
 from htzoo.report.summary import RunSummary, outcome, write_summary
 from htzoo.tasks import VideoClassification
 
@@ -42,26 +44,60 @@ class RunReport(pl.Callback):
         self.name = name
         self.command = command
         self.seed = seed
-        self.train_seconds = 0.0
         self.epochs = 0
         self.speeds: dict[str, float] = {}
         self.rows: list[list[float]] = []
+        self.tested = False
+        self._seconds = 0.0  # of training, before the clock was started
+        self._started: float | None = None
+        self._last: dict[str, float] = {}
+        self._fitting = False
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Note what is done: testing a checkpoint restores callbacks too."""
+        self._fitting = stage == TrainerFn.FITTING
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds of training, of all parts of a run that was resumed."""
+        return self._seconds + (0.0 if self._started is None else perf_counter() - self._started)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run has to know of the part before."""
+        return {"epochs": self.epochs, "seconds": self.train_seconds, "speeds": self.speeds, "last": self._last}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember it."""
+        if not self._fitting:
+            return
+        self.epochs, self._seconds = state["epochs"], state["seconds"]
+        self.speeds, self._last = dict(state["speeds"]), dict(state["last"])
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """In a resumed run, forget what was written after the checkpoint."""
+        if trainer.ckpt_path and isinstance(trainer.logger, MetricsLogger):
+            content = torch.load(trainer.ckpt_path, map_location="meta", weights_only=True, mmap=True)
+            trainer.logger.go_back(self.epochs, content["global_step"], self._last)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock, and say what is trained."""
-        self.started = perf_counter()
+        self._started = perf_counter()
         ours, dense = _counts(pl_module)
         shown = "joint" if ours["joint"] else "input_to_hidden", "total"
         text = ", ".join(f"{ours[key]:,} {key.replace('_', '-')} parameters (dense {dense[key]:,})" for key in shown)
-        _say(trainer, f"{self.name}: {text}")
         data = getattr(trainer, "datamodule", None)
         if isinstance(data, VideoDataModule):
-            _say(trainer, "\n".join([data.describe(), *(f"note: {remark}" for remark in data.remarks)]))
+            self.say(trainer, "\n".join([summary_line(data), *(f"note: {remark}" for remark in data.remarks)]))
+        self.say(trainer, f"{self.name}: {text}")
+        if trainer.ckpt_path:
+            self.say(trainer, f"going on from {trainer.ckpt_path}, {_place(trainer)}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print a line."""
         self.epochs = trainer.current_epoch + 1
         values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        # Lightning writes these after the checkpoint; a run that is killed in between finds them in there.
+        self._last = {key: value for key, value in values.items() if key.startswith(("train/", "speed/"))}
         assert isinstance(pl_module, VideoClassification)
         metric, words = pl_module.metric, pl_module.metric.replace("_", " ")
         parts = [f"epoch {self.epochs:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}"]
@@ -70,15 +106,23 @@ class RunReport(pl.Callback):
                 parts.append(f"{split} loss {values[f'{split}/loss']:.3f} {words} {values[f'{split}/{metric}']:.3f}")
         self.speeds = {key: values[f"speed/{key}"] for key in ("loader", "step") if f"speed/{key}" in values}
         parts += [f"{key} {speed:,.0f} frames/s" for key, speed in self.speeds.items()]
-        _say(trainer, "  ".join(parts))
+        self.say(trainer, "  ".join(parts))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock."""
-        self.train_seconds = perf_counter() - self.started
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Stop the clock."""
+        self._stop()
+
+    def _stop(self) -> None:
+        self._seconds, self._started = self.train_seconds, None
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say what was reached, and fill the folder where there is one."""
         assert isinstance(pl_module, VideoClassification)
+        self.tested = True
         folder = _folder(trainer)
         if not trainer.is_global_zero:
             return
@@ -89,9 +133,9 @@ class RunReport(pl.Callback):
             summary = _fill(folder, summary, pl_module)
         best = "" if summary.best_epoch is None else f", best epoch {summary.best_epoch} of {self.epochs}"
         trained = f"{best}, {self.train_seconds:.0f} s of training" if self.epochs else ""
-        _say(trainer, f"{self.name}: {outcome(summary)}{trained}")
+        self.say(trainer, f"{self.name}: {outcome(summary)}{trained}")
         if folder is not None:
-            _say(trainer, f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+            self.say(trainer, f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
     def _summary(self, trainer: pl.Trainer, task: VideoClassification) -> RunSummary:
         """What is known of the run but for what its folder says."""
@@ -113,6 +157,8 @@ class RunReport(pl.Callback):
             pictures=(),
             checkpoint=Path(trainer.ckpt_path).name if trainer.ckpt_path else None,
         )
+        if not self.tested:
+            return known
         if task.confusion is None:
             score = float(trainer.callback_metrics[f"test/{task.metric}"])
             return replace(known, mean_average_precision=score, test_clips=data.splits.count("test"))
@@ -121,12 +167,34 @@ class RunReport(pl.Callback):
         per_class = dict(zip(task.model.classes, zip(right, clips, strict=True), strict=True))
         return replace(known, test_accuracy=sum(right) / sum(clips), test_clips=sum(clips), per_class=per_class)
 
+    def finish_untested(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say that a run was trained and not tested, and fill its folder all the same."""
+        assert isinstance(pl_module, VideoClassification)
+        folder = _folder(trainer)
+        if not trainer.is_global_zero:
+            return
+        if folder is not None:
+            _fill(folder, self._summary(trainer, pl_module), pl_module)
+        self.say(trainer, f"{self.name}: trained for {self.epochs} epochs, not tested: there are no test clips")
+
+    def say(self, trainer: pl.Trainer, text: str) -> None:
+        """Print above the progress bar, from one process only."""
+        if not trainer.is_global_zero:
+            return
+        bar = trainer.progress_bar_callback
+        if isinstance(bar, TQDMProgressBar) and bar.is_enabled:
+            bar.print(printable(text))
+        else:
+            print(printable(text), flush=True)
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say what was reached, where validation is all that was asked for."""
         if trainer.state.fn == TrainerFn.VALIDATING:
             assert isinstance(pl_module, VideoClassification)
             score, loss = (float(trainer.callback_metrics[f"val/{key}"]) for key in (pl_module.metric, "loss"))
-            _say(trainer, f"{self.name}: validation {pl_module.metric.replace('_', ' ')} {score:.3f}, loss {loss:.3f}")
+            self.say(
+                trainer, f"{self.name}: validation {pl_module.metric.replace('_', ' ')} {score:.3f}, loss {loss:.3f}"
+            )
 
     def on_predict_batch_end(
         self,
@@ -159,13 +227,19 @@ class RunReport(pl.Callback):
                 predicted = classes[int(np.argmax(probabilities))] if pl_module.has_confusion else several
                 clip, label = data.clips[int(index)], data.label_of(int(index))
                 writer.writerow([clip.path, label, predicted, *(f"{p:.6f}" for p in probabilities)])
-        _say(trainer, f"{output}: class probabilities of {len(self.rows)} clips")
+        self.say(trainer, f"{output}: class probabilities of {len(self.rows)} clips")
 
 
 def _folder(trainer: pl.Trainer) -> Path | None:
     """The folder of the run; None where nothing is to be kept. A broadcast: to be called on every process."""
     log_dir = trainer.log_dir
-    return Path(log_dir) if log_dir is not None and isinstance(trainer.logger, CSVLogger) else None
+    return Path(log_dir) if log_dir is not None and isinstance(trainer.logger, MetricsLogger) else None
+
+
+def _place(trainer: pl.Trainer) -> str:
+    """Where in the run a resumed training goes on."""
+    done = trainer.fit_loop.epoch_loop.batch_progress.current.ready if trainer.fit_loop.restarted_mid_epoch else 0
+    return f"epoch {trainer.current_epoch + 1}" + (f", step {done + 1}" if done else "")
 
 
 def _counts(pl_module: pl.LightningModule) -> tuple[dict[str, int], dict[str, int]]:
@@ -190,7 +264,7 @@ def _splits(data: VideoDataModule) -> dict[str, str]:
 def _fill(folder: Path, summary: RunSummary, task: VideoClassification) -> RunSummary:
     """Draw the pictures and write the summary, with what the folder says of the epochs."""
     pictures = []
-    metrics = folder / "metrics.csv"
+    metrics = folder / METRICS
     if summary.epochs and metrics.is_file():
         plot_curves(metrics, folder / "curves.png", summary.name)
         pictures.append("curves.png")
@@ -219,14 +293,3 @@ def _machine(trainer: pl.Trainer) -> str:
     processes = f"{trainer.world_size} processes, " if trainer.world_size > 1 else ""
     cores = available_cores()
     return f"{processes}{cores} CPU {'core' if cores == 1 else 'cores'}, {platform.machine()}, {platform.system()}"
-
-
-def _say(trainer: pl.Trainer, text: str) -> None:
-    """Print above the progress bar, from one process only."""
-    if not trainer.is_global_zero:
-        return
-    bar = trainer.progress_bar_callback
-    if isinstance(bar, TQDMProgressBar) and bar.is_enabled:
-        bar.print(text)
-    else:
-        print(text, flush=True)

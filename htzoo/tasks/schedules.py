@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -44,3 +45,12 @@ def make_schedule(
         return LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(step / steps, 1))) / 2)
     an_epoch = steps / (epochs or 1)
     return LambdaLR(optimizer, lambda step: decay ** sum(step >= round(m * an_epoch) for m in milestones))
+
+
+def set_position(scheduler: LRScheduler, steps: int) -> None:
+    """Bring a new scheduler to where it is after so many steps."""
+    if steps:
+        scheduler.last_epoch = steps - 1
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*lr_scheduler.step", category=UserWarning)
+            scheduler.step()

@@ -17,11 +17,16 @@ class Throughput(pl.Callback):
     time in the steps (forward, backward, optimiser). The lower of the two is what binds training.
     """
 
+    def __init__(self) -> None:
+        self._restart()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clocks: a run that goes on within an epoch does not start that epoch."""
+        self._restart()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clocks."""
-        self.frames = 0
-        self.waiting = self.stepping = 0.0
-        self.mark = perf_counter()
+        self._restart()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -39,8 +44,14 @@ class Throughput(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log both rates."""
-        rates = {"speed/loader": self.frames / self.waiting, "speed/step": self.frames / self.stepping}
-        pl_module.log_dict(rates, sync_dist=True)
+        if self.frames:
+            rates = {"speed/loader": self.frames / self.waiting, "speed/step": self.frames / self.stepping}
+            pl_module.log_dict(rates, sync_dist=True)
+
+    def _restart(self) -> None:
+        self.frames = 0
+        self.waiting = self.stepping = 0.0
+        self.mark = perf_counter()
 
     def _lap(self, device: torch.device) -> float:
         if device.type == "cuda":

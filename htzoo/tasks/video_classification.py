@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
+import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -15,13 +17,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from htzoo.data import VideoDataModule
+from htzoo.data.clips.loader import ClipLoader
 from htzoo.models import VideoClassifier
+from htzoo.tasks.epoch_state import metric_states, restore_metrics
 from htzoo.tasks.feature_cache import can_keep_features, keep_features
-from htzoo.tasks.schedules import Schedule, make_schedule
+from htzoo.tasks.not_finite import EVERY, FiniteLoss, NotFiniteError, remedies
+from htzoo.tasks.schedules import Schedule, make_schedule, set_position
 
 if TYPE_CHECKING:
     from htzoo.data.clips.dataset import Batch as VideoBatch
@@ -78,13 +83,20 @@ class VideoClassification(pl.LightningModule):
         self.top_k = top_k
         self.init_from = init_from
         count = len(self.model.classes)
+        if count < 2:
+            raise ValueError(
+                f"classes is {list(self.model.classes)}, and a classifier needs two or more: give data of several "
+                "classes, such as a folder with one folder for each class"
+            )
         metrics = self.make_metrics(count)
         self.train_metric = metrics[self.metric].clone()
         # Lightning's own mean over processes rounds their numbers of clips; torchmetrics' does not.
-        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
+        self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
         self.val_metrics, self.test_metrics = metrics.clone("val/"), metrics.clone("test/")
         self.test_confusion = MulticlassConfusionMatrix(count) if self.has_confusion else None
         self.confusion: Tensor | None = None
+        self._finite = FiniteLoss()
+        self._epoch_so_far: dict[str, Any] | None = None
 
     def make_metrics(self, count: int) -> MetricCollection:
         """What is measured on held-out clips of ``count`` classes; :attr:`metric` is among it."""
@@ -137,11 +149,33 @@ class VideoClassification(pl.LightningModule):
         """Loss of one batch."""
         logits = self._logits(batch)
         loss = self.loss(logits, batch["label"])
-        self.train_metric(logits, batch["label"])
+        self._finite.add(loss, batch_idx)
         size = len(logits)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.train_loss.update(loss.detach(), weight=size)
+        self.train_metric.update(logits, batch["label"])
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, batch_size=size)
         self.log(f"train/{self.metric}", self.train_metric, on_step=False, on_epoch=True, batch_size=size)
         return loss
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Make what is drawn in this step (dropout) depend on the seed, the step and the process alone.
+
+        A run that goes on after this step then draws what it would have drawn without the interruption.
+        """
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+        place = [seed, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Stop a run whose loss is not finite."""
+        if (batch_idx + 1) % EVERY == 0:
+            self._finite.check(self)
+
+    def on_train_epoch_end(self) -> None:
+        """Stop a run whose loss or weights are not finite, before the epoch is saved."""
+        self._finite.check(self)
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters()):
+            raise NotFiniteError(f"the weights are not finite after epoch {self.current_epoch + 1}: {remedies(self)}")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch of validation clips."""
@@ -196,19 +230,52 @@ class VideoClassification(pl.LightningModule):
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Within an epoch, add the metrics so far. What has diverged is not saved."""
+        self._finite.check(self)
+        if self.trainer.state.fn == "fit" and not self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            loader = self.trainer.train_dataloader
+            position = loader.state_dict() if isinstance(loader, ClipLoader) else None
+            checkpoint["epoch_so_far"] = {"metrics": metric_states(self._of_epoch), "loader": position}
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the saved schedule behind: it may have been for another rate, or another end."""
+        """Leave the saved schedule behind: it may have been for another rate, or another end.
+
+        So is the clock of ``max_time``, which limits each part of a run that goes on.
+        """
         checkpoint["lr_schedulers"] = []
+        checkpoint.get("callbacks", {}).pop("Timer", None)
+        self._epoch_so_far = checkpoint.get("epoch_so_far")
 
     def on_train_start(self) -> None:
-        """In a resumed run, bring the schedule to where the training is."""
+        """In a resumed run, bring metrics, batch count and schedule to where the training is."""
+        within = 0  # batches of this epoch that are over
+        if self._epoch_so_far is not None:
+            restore_metrics(self._of_epoch, self._epoch_so_far["metrics"], first=self.trainer.is_global_zero)
+            done = self.trainer.fit_loop.epoch_loop.batch_progress.current
+            within = done.ready
+            loader = self.trainer.train_dataloader
+            if isinstance(loader, ClipLoader):  # with another batch size, other batches are over
+                loader.load_state_dict(self._epoch_so_far["loader"])  # Lightning does not, where it made it early
+                within = loader.skipped_batches
+                done.ready = done.started = done.processed = within  # type: ignore[attr-defined]
+                done.completed = within - 1  # Lightning saves before it counts the batch, and counts it now
+            self._epoch_so_far = None
         for config in self.trainer.lr_scheduler_configs:
-            scheduler = config.scheduler
-            if self.trainer.global_step and isinstance(scheduler, LRScheduler):
-                scheduler.last_epoch = self.trainer.global_step - 1
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", message=".*lr_scheduler.step", category=UserWarning)
-                    scheduler.step()
+            if isinstance(config.scheduler, LRScheduler):
+                set_position(config.scheduler, self._steps_done(within))
+
+    @property
+    def _of_epoch(self) -> dict[str, Metric]:
+        return {"train/loss": self.train_loss, f"train/{self.metric}": self.train_metric}
+
+    def _steps_done(self, within: int) -> int:
+        """Steps of the schedule that are over: with another batch size, not as many as the optimiser has made."""
+        trainer = self.trainer
+        if trainer.max_epochs is None or trainer.max_epochs < 0 or math.isinf(trainer.num_training_batches):
+            return trainer.global_step
+        each = trainer.accumulate_grad_batches
+        return trainer.current_epoch * math.ceil(trainer.num_training_batches / each) + within // each
 
 
 def _keep_options(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:

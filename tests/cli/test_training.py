@@ -56,9 +56,11 @@ def test_ctrl_c_says_how_to_go_on(few_root: Path, tmp_path: Path) -> None:
     _, printed = process.communicate(timeout=60)
     assert process.returncode == 1
     (line,) = printed.splitlines()
-    assert line.startswith("htzoo: stopped; go on with htzoo fit --config=moving_digits_ht ")
-    assert (tmp_path / line.rpartition(" --ckpt_path ")[2]).name == "last.ckpt"
-    assert (tmp_path / line.rpartition(" --ckpt_path ")[2]).is_file()
+    assert line.startswith("htzoo: stopped by SIGINT at epoch ")
+    run = tmp_path / line.rpartition("; go on with htzoo fit --resume ")[2].split()[0]
+    assert line.endswith(" --allow=tests.data.helpers.FewDigits")
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert not list(run.rglob("*.part"))
 
 
 def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
@@ -89,7 +91,10 @@ def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
 
 def test_saved_config_repeats_the_run(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
     folder, _ = run
-    htzoo_command("fit", "--config", str(folder / "moving_digits_ht.yaml"), folder=tmp_path)
+    config = str(folder / "moving_digits_ht.yaml")
+    refused = htzoo_command("fit", config, folder=tmp_path, status=2).stderr
+    assert "class_path is 'tests.data.helpers.FewDigits'" in refused and "--allow tests.data.helpers" in refused
+    htzoo_command("fit", config, "--allow=tests.data.helpers", folder=tmp_path)
     (again,) = (tmp_path / "runs" / "moving_digits_ht").iterdir()
     first, second = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (folder, again))
     for name, value in first["state_dict"].items():
@@ -117,7 +122,7 @@ def test_two_processes_reach_what_one_reaches(run: tuple[Path, str], few_root: P
 
 def test_checkpoint_is_measured_again(run: tuple[Path, str], few_root: Path, tmp_path: Path) -> None:
     folder, printed = run
-    words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
+    words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}", "--allow=tests"]
     tested = htzoo_command("test", *words, folder=tmp_path).stdout.splitlines()
     assert tested[0].split(": ")[1] == printed.splitlines()[-2].split(": ")[1].split(", best")[0]
     assert "validation accuracy" in htzoo_command("validate", *words, folder=tmp_path).stdout
@@ -151,6 +156,7 @@ def test_flags_win_over_a_checkpoint(run: tuple[Path, str], tmp_path: Path) -> N
         str(folder / "moving_digits_ht.yaml"),
         f"--ckpt_path={folder}/checkpoints/last.ckpt",
         "--model.top_k=2",
+        "--allow=tests",
     ]
     result = htzoo_command("test", *words, folder=tmp_path)
     assert "note: top_k is 2 as asked, and was 3 in " in result.stderr
@@ -161,13 +167,18 @@ def test_flags_win_over_a_checkpoint(run: tuple[Path, str], tmp_path: Path) -> N
 def test_training_resumes_as_asked(run: tuple[Path, str], tmp_path: Path) -> None:
     """Two epochs, then a third: on the schedule of three epochs, at the rate that is asked for now."""
     folder, _ = run
-    words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}/checkpoints/last.ckpt"]
+    shutil.copytree(folder, tmp_path / "runs" / "moving_digits_ht" / "copy")
     flags = ["--trainer.max_epochs=3", "--model.optimizer.lr=0.02", "--model.optimizer.weight_decay=0.5"]
-    result = htzoo_command("fit", *words, *flags, folder=tmp_path)
+    result = htzoo_command(
+        "fit", "--resume=runs/moving_digits_ht/copy", *flags, "--allow=tests.data.helpers", folder=tmp_path
+    )
     assert result.stderr == ""
     printed = [line.split("  ")[0] for line in result.stdout.splitlines() if line.startswith("epoch")]
     assert printed == ["epoch 3/3"]
-    (last,) = tmp_path.rglob("last.ckpt")
+    (last,) = tmp_path.rglob("last.ckpt")  # in the folder of the run
+    values = metrics(last.parents[1])
+    assert len(values["train/loss"]) == len(values["val/loss"]) == 3 and len(values["test/loss"]) == 1
+    assert values["train/loss"][:2] == metrics(folder)["train/loss"]
     (group,) = torch.load(last, weights_only=True)["optimizer_states"][0]["param_groups"]
     assert group["weight_decay"] == 0.5
     twin = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=0.02)
@@ -181,7 +192,7 @@ def test_training_resumes_as_asked(run: tuple[Path, str], tmp_path: Path) -> Non
 
 def test_frame_order_changes_what_is_seen(run: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = run
-    words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}/checkpoints/best.ckpt"]
+    words = ["--config", str(folder / "moving_digits_ht.yaml"), f"--ckpt_path={folder}", "--allow=tests"]
     found = {}
     for order in ("forward", "shuffled", "repeated"):
         htzoo_command("predict", *words, f"--data.frame_order={order}", folder=tmp_path / order)

@@ -78,13 +78,13 @@ def test_weight_is_set_to_the_closest() -> None:
 def test_bad_requests_are_refused() -> None:
     with pytest.raises(ValueError, match=r"module is a Conv1d: give one of .*LSTM of torch\.nn or htzoo\.nn"):
         htzoo.compress(nn.Conv1d(2, 2, 1), FULL_TT)
-    with pytest.raises(ValueError, match="proj_size 2"):
-        htzoo.compress(nn.LSTM(12, 6, proj_size=2), FULL_TT)
+    with pytest.raises(ValueError, match="projection_format is given, but GRU layers have no projection"):
+        htzoo.compress(nn.GRU(12, 6), projection_format=FULL_TT)
     with pytest.raises(ValueError, match="format and input_format are both given"):
         htzoo.compress(nn.LSTM(12, 6), FULL_TT, input_format=FULL_TT)
     with pytest.raises(ValueError, match="joint_format is given together with"):
         htzoo.compress(nn.LSTM(12, 6), FULL_TT, joint_format=JOINT[nn.LSTM])
-    with pytest.raises(ValueError, match="hidden_format is given, but a Linear has one weight"):
+    with pytest.raises(ValueError, match="hidden_format is given, but Linear layers have one weight"):
         htzoo.compress(nn.Linear(12, 6), FULL_TT, hidden_format=HIDDEN)
     with pytest.raises(ValueError, match="multiply to 12, but the input has 13"):
         htzoo.compress(nn.LSTM(13, 6), FULL_TT)
@@ -126,8 +126,8 @@ def test_format_is_another_word_for_input_format() -> None:
     dense = nn.GRU(12, 6)
     for twin in (htzoo.compress(dense, FULL_TT), htzoo.compress(dense, input_format=FULL_TT)):
         assert isinstance(twin.weight_ih_l0.format, TensorTrain)
-        assert isinstance(twin.weight_hh_l0.format, Dense)
-    assert isinstance(htzoo.compress(dense, hidden_format=HIDDEN).weight_ih_l0.format, Dense)
+        assert isinstance(twin.weight_hh_l0, nn.Parameter)
+    assert isinstance(htzoo.compress(dense, hidden_format=HIDDEN).weight_ih_l0, nn.Parameter)
 
 
 @pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])

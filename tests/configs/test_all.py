@@ -26,7 +26,7 @@ SHORT_NAME = class_names()
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:lightning.pytorch.utilities.warnings.PossibleUserWarning"),
-    pytest.mark.filterwarnings("ignore:Total length of `DataLoader` across ranks is zero"),  # no validation clips
+    pytest.mark.filterwarnings("ignore:Total length of `ClipLoader` across ranks is zero"),  # no validation clips
     pytest.mark.filterwarnings("ignore:No positive samples found"),  # of a few clips with 12 labels
 ]
 

@@ -13,6 +13,8 @@ class ScriptedDataset:
     dataset_name = "deeds"
     title = "Deeds"
     homepage = "https://example.org/deeds"
+    licence = "for tests"
+    made = False
     classes: tuple[str, ...] = ("run", "sit")
     clip_count: int | None = None
     sources: tuple[Source, ...] = ()

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 from torch.utils.checkpoint import checkpoint
 
 from htzoo.formats import Dense, HierarchicalTucker, TensorTrain
-from htzoo.nn import GRU, LSTM, RNN, Weight
+from htzoo.nn import GRU, LSTM, RNN
 from htzoo.nn.recurrent_layer import Recurrent
 
 HT = HierarchicalTucker((3, 4, 5), (2, 3, 2), leaf_rank=3, inner_rank=3)
@@ -43,9 +43,9 @@ def make(cell: str, formats: str, layers: int = 1, bidirectional: bool = False, 
         **{"dtype": torch.float64, **chosen, **FORMATS[formats], **options},
     )
     with torch.no_grad():
-        for name, parameter in made.named_parameters():
+        for name, value in made.state_dict().items():
             if name.startswith("bias"):
-                parameter.normal_()
+                value.normal_()
     return made
 
 
@@ -70,36 +70,33 @@ def loss_of(results: tuple[Tensor, ...]) -> Tensor:
 
 def check_equal(ours: Recurrent, x: Tensor | PackedSequence, state: tuple[Tensor, ...] | None) -> None:
     """Outputs, states, and the gradients with respect to input, states, weights and biases."""
-    twin = ours.to_dense()
+    dense = ours.to_dense()
     data = x.data if isinstance(x, PackedSequence) else x
     given = [data, *(state or ())]
-    found, expected = run(ours, x, state), run(twin, x, state)
+    found, expected = run(ours, x, state), run(dense, x, state)
     for a, b in zip(found, expected, strict=True):
         assert a.shape == b.shape
         assert (a - b).abs().max() < 1e-10
-    parameters, twins = dict(ours.named_parameters()), dict(twin.named_parameters())
+    parameters, dense_parameters = dict(ours.named_parameters()), dict(dense.named_parameters())
     gradients = torch.autograd.grad(loss_of(found), [*given, *parameters.values()])
-    twin_gradients = torch.autograd.grad(loss_of(expected), [*given, *twins.values()])
-    for a, b in zip(gradients[: len(given)], twin_gradients[: len(given)], strict=True):
+    wanted = torch.autograd.grad(loss_of(expected), [*given, *dense_parameters.values()])
+    for a, b in zip(gradients[: len(given)], wanted[: len(given)], strict=True):
         assert (a - b).abs().max() < 1e-10
     got = dict(zip(parameters, gradients[len(given) :], strict=True))
-    wanted = dict(zip(twins, twin_gradients[len(given) :], strict=True))
-    for name, weight in ours.named_modules():
-        if not isinstance(weight, Weight):
-            continue
-        dense = (
-            wanted[name]
-            if name in wanted
-            else torch.cat([wanted[name.replace("weight_", f"weight_{part}_")] for part in ("ih", "hh")], 1)
-        )
-        pulled_back = torch.autograd.grad(weight.to_dense(), weight.cores, dense)
-        for core, gradient in zip(weight.network.cores, pulled_back, strict=True):
-            assert (got[f"{name}.{core.name}"] - gradient).abs().max() < 1e-10 * (1 + gradient.abs().max())
+    by_name = dict(zip(dense_parameters, wanted[len(given) :], strict=True))
+    for name, matrix in ours.matrices().items():
+        if name in by_name:
+            gradient = by_name[name]
+        else:
+            parts = [by_name[name.replace("weight_", f"weight_{part}_")] for part in ("ih", "hh")]
+            gradient = torch.cat(parts, 1)
+        pulled_back = torch.autograd.grad(matrix.to_dense(), matrix.cores, gradient)
+        kept = getattr(ours, name)
+        names = [name] if isinstance(kept, nn.Parameter) else [f"{name}.{core}" for core in kept.names]
+        for key, value in zip(names, pulled_back, strict=True):
+            assert (got.pop(key) - value).abs().max() < 1e-10 * (1 + value.abs().max())
     for name, gradient in got.items():
-        if name.startswith("bias_hn"):
-            assert (gradient - wanted[name.replace("bias_hn", "bias_hh")].chunk(3)[2]).abs().max() < 1e-10
-        elif name.startswith("bias"):
-            assert (gradient - wanted[name.replace("bias_", "bias_ih_")]).abs().max() < 1e-10
+        assert (gradient - by_name[name]).abs().max() < 1e-10
 
 
 @pytest.mark.parametrize(("layers", "bidirectional"), list(itertools.product([1, 2], [False, True])))
@@ -286,14 +283,28 @@ def test_compiled_model_gives_equal_results(cell: str) -> None:
         assert all((a - b).abs().max() < 1e-10 for a, b in zip(*results, strict=True))
 
 
-@pytest.mark.parametrize(("cell", "formats"), [("lstm", "both"), ("gru", "joint_padded"), ("rnn", "none")])
-def test_export_serves_every_batch_size(cell: str, formats: str) -> None:
-    ours = make(cell, formats, 1, True, batch_first=True).eval()
-    x = torch.randn(3, 4, 60, dtype=torch.float64)
-    exported = torch.export.export(ours, (x,), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},))
-    for batch in (1, 2, 7):
-        x = torch.randn(batch, 4, 60, dtype=torch.float64)
-        assert (exported.module()(x)[0] - ours(x)[0]).abs().max() < 1e-10
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("cell", "formats", "layers", "bidirectional"),
+    [
+        ("lstm", "both", 1, False),
+        ("lstm", "none", 2, True),
+        ("gru", "joint_padded", 1, True),
+        ("rnn", "none", 2, False),
+    ],
+)
+def test_export_serves_every_batch_size_and_length(
+    cell: str, formats: str, layers: int, bidirectional: bool, dtype: torch.dtype
+) -> None:
+    ours = make(cell, formats, layers, bidirectional, batch_first=True).eval().to(dtype)
+    dynamic = {0: torch.export.Dim("batch", min=1, max=64), 1: torch.export.Dim("time", min=1, max=64)}
+    exported = torch.export.export(ours, (torch.randn(3, 4, 60, dtype=dtype),), dynamic_shapes=(dynamic,))
+    for batch, time in ((1, 1), (2, 9), (7, 2)):
+        x = torch.randn(batch, time, 60, dtype=dtype)
+        (y, states), (expected, ends) = exported.module()(x), ours(x)
+        torch.testing.assert_close(y, expected)
+        torch.testing.assert_close(states, ends)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -301,11 +312,12 @@ def test_initial_weights(cell: str) -> None:
     layer, _ = CELLS[cell]
     made = layer(60, 12, input_format=HT)
     assert made.weight_ih_l0.to_dense().square().mean().item() == pytest.approx(1 / 60, rel=1e-5)
-    for gate in made.weight_hh_l0.to_dense().split(12):
+    for gate in made.weight_hh_l0.split(12):
         assert torch.allclose(gate @ gate.T, torch.eye(12), atol=1e-5)
-    assert made.bias_l0.sum() == (12 if cell == "lstm" else 0)
+    assert made.bias_ih_l0.sum() == (12 if cell == "lstm" else 0)
+    assert not made.bias_hh_l0.any()
     if cell == "lstm":
-        assert made.bias_l0.chunk(4)[1].tolist() == [1.0] * 12
+        assert made.bias_ih_l0.chunk(4)[1].tolist() == [1.0] * 12
 
 
 def test_dropout_acts_between_layers_in_training_only() -> None:
@@ -318,20 +330,25 @@ def test_dropout_acts_between_layers_in_training_only() -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_names_and_counts_follow_torch(cell: str) -> None:
+    """Names of parameters and of the state dict; of the biases an LSTM and an RNN train one only."""
     ours = make(cell, "input", 2, True)
     dense = ours.to_dense()
-    names = {name.split(".")[0] for name, _ in ours.named_parameters() if not name.startswith("bias_hn")}
-    assert {name.replace("bias_", "bias_ih_") for name in names} == {
-        name for name, _ in dense.named_parameters() if not name.startswith("bias_hh")
-    }
+    names = list(dict.fromkeys(name.split(".")[0] for name in ours.state_dict()))
+    assert sorted(names) == sorted(dense.state_dict())
+    trained = {name.split(".")[0] for name, _ in ours.named_parameters()}
+    untrained = set() if cell == "gru" else {name for name in names if name.startswith("bias_hh")}
+    assert trained == {*names} - untrained
     weight = ours.weight_ih_l0
     assert weight.num_parameters == sum(core.numel() for core in weight.parameters()) < weight.to_dense().numel()
-    assert isinstance(ours.weight_ih_l1.format, Dense)
+    assert isinstance(ours.weight_ih_l1, nn.Parameter)
 
 
 def test_joint_weight_stands_alone_in_the_first_layer() -> None:
     names = {name.split(".")[0] for name in make("lstm", "joint", 2).state_dict()}
-    assert names == {"weight_l0", "bias_l0", "weight_ih_l1", "weight_hh_l1", "bias_l1"}
+    assert names == {
+        *("weight_l0", "bias_ih_l0", "bias_hh_l0"),
+        *("weight_ih_l1", "weight_hh_l1", "bias_ih_l1", "bias_hh_l1"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -343,7 +360,11 @@ def test_joint_weight_stands_alone_in_the_first_layer() -> None:
         (torch.zeros(5, 3, 60, dtype=torch.float64), None, r"input is torch\.float64, but .* torch\.float32"),
         (torch.zeros(5, 3, 60), (torch.zeros(1, 2, 12), torch.zeros(1, 3, 12)), r"h_0 has shape \(1, 2, 12\)"),
         (torch.zeros(5, 60), (torch.zeros(1, 12), torch.zeros(1, 3, 12)), r"c_0 has shape \(1, 3, 12\).*\(1, 12\)"),
-        (torch.zeros(5, 3, 60), (torch.zeros(1, 3, 12),), r"hx is not .* give h_0 and c_0 of shape \(1, 3, 12\)"),
+        (
+            torch.zeros(5, 3, 60),
+            (torch.zeros(1, 3, 12),),
+            r"hx is not .* give h_0 of shape \(1, 3, 12\) and c_0 of shape",
+        ),
     ],
 )
 def test_wrong_input_is_refused(x: Tensor, state: tuple[Tensor, ...] | None, message: str) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
+from htzoo.report.metrics_logger import MetricsLogger
 from htzoo.report.run_folder import RunReport
 from htzoo.tasks import MultiLabelClassification
 from tests.data.helpers import FewDigits
@@ -30,7 +30,7 @@ def test_the_folder_of_a_run(few_root: Path, tmp_path: Path, capsys: pytest.Capt
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=1,
-        logger=CSVLogger(tmp_path, "several", "run"),
+        logger=MetricsLogger(tmp_path / "several", "run"),
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=False,

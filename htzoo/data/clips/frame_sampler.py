@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch.utils.data import Dataset, DistributedSampler
 
 from htzoo.data.clips.motion_images import FRAMES_A_PICTURE, motion_pictures
@@ -171,18 +172,31 @@ def ordered(length: int, order: FrameOrder, seed: int, index: int) -> Indices:
 
 
 class TrainSampler(DistributedSampler[Any]):
-    """Torch's DistributedSampler, shuffled, that says with every clip which epoch it is.
+    """Torch's DistributedSampler, shuffled, that says with every clip which epoch it is, and can begin within one.
 
-    A worker process keeps its copy of the dataset from epoch to epoch, so it learns of the epoch only this way.
+    A worker process keeps its copy of the dataset from epoch to epoch, so it learns of the epoch only this way. The
+    order of the clips depends on the seed and the epoch alone: process r of n takes r, r + n, r + 2n, ... of it.
+
+    Attributes:
+        skip: Clips at the beginning of the order, over all processes, that the next iteration leaves out.
     """
 
     def __init__(self, dataset: Dataset[Any], num_replicas: int, rank: int, seed: int) -> None:
         """Deal out `dataset` to `num_replicas` processes, of which this is number `rank`, from 0."""
         super().__init__(dataset, num_replicas, rank, shuffle=True, seed=seed, drop_last=True)
+        self.skip = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield (epoch, position in the dataset)."""
-        return ((self.epoch, position) for position in super().__iter__())
+        rest = self._order()[self.skip : self.total_size]
+        mine = rest[self.rank :: self.num_replicas][: len(rest) // self.num_replicas]
+        return ((self.epoch, position) for position in mine)
+
+    def _order(self) -> list[int]:
+        """All positions, in the order that torch's class shuffles them into."""
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        positions: list[int] = torch.randperm(len(self.dataset), generator=generator).tolist()  # type: ignore[arg-type]
+        return positions
 
 
 class EachOnceSampler(DistributedSampler[Any]):

@@ -1,11 +1,13 @@
-"""A loader that chooses by itself how many processes read clips."""
+"""A loader that chooses how many processes read clips, and goes on within an epoch."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader
 
 from htzoo.cores import available_cores
 from htzoo.data.clips.dataset import ClipDataset, Item
+from htzoo.data.clips.frame_sampler import TrainSampler
 
 
 def usual_workers(data: ClipDataset, world: int = 1) -> int:
@@ -18,13 +20,54 @@ def usual_workers(data: ClipDataset, world: int = 1) -> int:
 
 
 class ClipLoader(DataLoader[Item]):
-    """A loader whose workers leave, from one epoch to the next, once all its clips are in the cache."""
+    """A loader that can stop within an epoch and go on there, with another batch size or number of processes too.
+
+    Args:
+        dataset: the clips of one split.
+        fit_workers: whether the workers end, from one epoch to the next, once all clips are in the cache.
+        settings: those of `torch.utils.data.DataLoader`.
+
+    Attributes:
+        consumed: clips of this epoch that all processes together have been given.
+    """
 
     dataset: ClipDataset
 
-    def __iter__(self) -> Any:
-        """Begin an epoch."""
+    def __init__(self, dataset: ClipDataset, fit_workers: bool = True, **settings: Any) -> None:
+        super().__init__(dataset, **settings)
+        self.fit_workers = fit_workers
+        self.consumed = 0
+        self._skip = 0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Begin an epoch, or go on with the one whose state was loaded.
+
+        Nothing is read before the first batch is asked for: Lightning sets the epoch of the sampler only then.
+        """
         wanted = usual_workers(self.dataset)
-        if wanted < self.num_workers:
+        if self.fit_workers and wanted < self.num_workers:
             self.num_workers, self._iterator = wanted, None
-        return super().__iter__()
+        self.consumed, self._skip = self._skip, 0
+        together = 1
+        if isinstance(self.sampler, TrainSampler):
+            self.sampler.skip = self.consumed
+            together = self.sampler.num_replicas
+        for batch in super().__iter__():
+            self.consumed += (self.batch_size or 1) * together
+            yield batch
+
+    @property
+    def skipped_batches(self) -> int:
+        """Batches of an epoch of this loader that are over when it goes on where the loaded state says."""
+        sampler = self.sampler
+        assert isinstance(sampler, TrainSampler)
+        clips = (sampler.total_size - self._skip) // sampler.num_replicas
+        return len(self) - clips // (self.batch_size or 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in the epoch this loader is."""
+        return {"consumed": self.consumed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on, at the next iteration, where another loader of the same clips was."""
+        self._skip = int(state["consumed"])

@@ -245,13 +245,13 @@ class VideoFolder(VideoDataModule):
         return readings
 
     def _without_copies(self, found: list[tuple[Row, Path]]) -> list[tuple[Row, Path]]:
-        """Without files that are there twice, by links or two spellings of a path."""
+        """Without files that are there twice, by symbolic links or two spellings of a path."""
         first: dict[tuple[int, int], Row] = {}
         kept = []
         for row, file in found:
             status = file.stat()
             same = first.setdefault((status.st_dev, status.st_ino), row)
-            if same is row:
+            if same is row or status.st_nlink > 1:  # hard links count as copies
                 kept.append((row, file))
             elif same.labels != row.labels:
                 raise DataError(

@@ -28,6 +28,8 @@ class Published(Protocol):
     dataset_name: str
     title: str
     homepage: str
+    licence: str
+    made: bool
     clip_count: int | None
     sources: tuple[Source, ...]
     split_files: tuple[str, ...]

@@ -11,6 +11,7 @@ import torch
 
 from htzoo.cli.main import main
 from htzoo.data import DataError, VideoFolder
+from htzoo.data.statistics import summary_line
 from tests.data.helpers import encode, numbered
 
 CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
@@ -51,12 +52,12 @@ def test_one_line_says_what_was_understood(tree: Any) -> None:
     (folder / "calm" / "scene9").mkdir()
     (folder / "calm" / "scene9" / "broken.mp4").touch()
     module = ready(folder, skip_broken=True, folds=4, validation=0.34)
-    assert module.describe() == (
+    assert summary_line(module) == (
         "2 classes: calm 8, fight 8; 2 files skipped (1 .txt, 1 broken); 4 groups; "
         "train / val / test 8 / 4 / 4 (split group, fold 1 of 4)"
     )
     many = tree(*[f"c{number:02d}/{name}.mp4" for number in range(20) for name in range(1 + number // 19)])
-    said = ready(many, skip_broken=True).describe()
+    said = summary_line(ready(many, skip_broken=True))
     assert said.startswith("22 classes of 1 to 8 clips; ") and "(split group, fold 1 of 5)" in said
 
 
@@ -65,7 +66,7 @@ def test_a_flat_folder_has_no_scenes(tree: Any) -> None:
         *(f"{label}/{label}_s{scene}_{take}.mp4" for label in "ab" for scene in range(5) for take in range(2))
     )
     module = ready(folder)
-    assert module.split == "clip" and "no groups" in module.describe()
+    assert module.split == "clip" and "no groups" in summary_line(module)
     (remark,) = module.remarks
     assert remark.startswith(f"no group (scene, film, person) of the 20 clips of {folder} is known: put clips of")
     assert "--data.group_pattern REGEX" in remark
@@ -213,7 +214,7 @@ def test_several_labels(tree: Any, tmp_path: Path) -> None:
     module = ready(folder, table=str(table), multilabel=True, folds=2, validation=0, size=(8, 8), batch_size=2)
     assert module.classes == ("jump", "run", "sit")
     assert module.shown.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0], [0, 1, 1]]
-    assert module.describe().startswith("3 classes: jump 2, run 3, sit 1; no groups;")
+    assert summary_line(module).startswith("3 classes: jump 2, run 3, sit 1; no groups;")
     batch = module.on_before_batch_transfer(next(iter(module.test_dataloader())), 0)
     assert torch.equal(batch["label"], module.shown[batch["index"]])
     table.write_text("v/clip0.mp4 1\nv/clip1.mp4 2\nv/clip0.mp4 2\n")
