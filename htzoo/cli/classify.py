@@ -117,7 +117,7 @@ def _videos(names: Sequence[str]) -> list[Path]:
         if not path.is_dir():
             paths.append(path)  # a missing file, or one that is no video, is reported when it is read
             continue
-        inside = sorted(file for name, file in files_in(path) if name.suffix.lower() in VIDEO_SUFFIXES)
+        inside = [file for name, file in files_in(path) if name.suffix.lower() in VIDEO_SUFFIXES]
         if not inside:
             raise ValueError(
                 f"{path} has no videos in it: give files that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"
