@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from htzoo.data import VideoDataModule
-from htzoo.formats.registry import find_format
+from htzoo.formats import find_format
 from htzoo.names import printable
 from htzoo.tasks import VideoClassification
 
