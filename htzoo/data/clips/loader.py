@@ -1,6 +1,6 @@
 """A loader that chooses how many processes read clips, and goes on within an epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -22,9 +22,8 @@ def usual_workers(data: ClipDataset, world: int = 1) -> int:
 class _Epoch:
     """The batches of one epoch. Unlike a generator, it goes on after the error of a broken clip."""
 
-    def __init__(self, loader: "ClipLoader", begin: Callable[[], Iterator[Any]]) -> None:
+    def __init__(self, loader: "ClipLoader") -> None:
         self.loader = loader
-        self._begin = begin
         self._batches: Iterator[Any] | None = None
         sampler = loader.sampler
         processes = sampler.num_replicas if isinstance(sampler, TrainSampler) else 1
@@ -35,7 +34,7 @@ class _Epoch:
 
     def __next__(self) -> Any:
         if self._batches is None:
-            self._batches = self._begin()
+            self._batches = self.loader.begin()
         batch = next(self._batches)
         self.loader.consumed += self._clips
         return batch
@@ -64,15 +63,19 @@ class ClipLoader(DataLoader[Item]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Begin an epoch, or go on with the one whose state was loaded.
 
-        Nothing is read before the first batch is asked for: Lightning sets the epoch of the sampler only then.
+        Nothing happens before the first batch is asked for: Lightning sets the epoch of the sampler only then.
         """
+        return _Epoch(self)
+
+    def begin(self) -> Iterator[Any]:
+        """Start the workers of an epoch."""
         wanted = usual_workers(self.dataset)
         if self.fit_workers and wanted < self.num_workers:
             self.num_workers, self._iterator = wanted, None
         self.consumed, self._skip = self._skip, 0
         if isinstance(self.sampler, TrainSampler):
             self.sampler.skip = self.consumed
-        return _Epoch(self, super().__iter__)
+        return super().__iter__()
 
     @property
     def skipped_batches(self) -> int:
