@@ -92,5 +92,5 @@ def test_in_the_package(tmp_path: Path) -> None:
 
 
 def test_without_the_plugin_the_name_is_unknown() -> None:
-    with pytest.raises(ValueError, match="no format 'SplitTrain': known formats are .* HTZOO_PLUGINS adds your own"):
+    with pytest.raises(ValueError, match=r"no format 'SplitTrain': known formats are .* HTZOO_PLUGINS adds your own"):
         format_from_dict({"name": "SplitTrain"})
