@@ -12,7 +12,8 @@ def run_name(data: VideoDataModule, task: VideoClassification) -> str:
     """``DATA[_cnn]_FORMAT[_CELL]``, as the models of the package are called: ``my_clips_cnn_ht_gru``."""
     model = task.hparams
     kinds = [model.get(key) for key in ("joint_format", "input_format", "hidden_format")]
-    form = next((find_format(kind["name"]).short_name.lower() for kind in kinds if kind), None)
+    flat = [one for kind in kinds for one in (kind if isinstance(kind, list | tuple) else (kind,)) if one]
+    form = find_format(str(flat[0]["name"])).short_name if flat else None
     cell = str(model.get("cell", "LSTM")).lower()
     parts = [printable(data.dataset_name).replace("\\", "_"), "cnn" if model.get("backbone") else ""]
     parts += [form, "" if cell == "lstm" else cell] if form else [cell]
