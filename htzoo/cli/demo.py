@@ -199,9 +199,9 @@ def _check_length(video: str) -> None:
     from htzoo.data import VideoError
     from htzoo.data.video.video_file import VideoFile
 
-    with VideoFile(video) as opened:
-        limit = round(60 * _MAX_MINUTES * min(opened.rate or _MAX_RATE, _MAX_RATE))
-        frames = sum(1 for _ in islice(opened.frames(), limit + 1))
+    with VideoFile(video) as file:
+        limit = round(60 * _MAX_MINUTES * min(file.rate or _MAX_RATE, _MAX_RATE))
+        frames = sum(1 for _ in islice(file.frames(), limit + 1))
     if frames > limit:
         raise VideoError(f"{video} is longer than {_MAX_MINUTES} minutes: cut it, or label it with htzoo classify")
 
