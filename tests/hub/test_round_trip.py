@@ -15,7 +15,7 @@ import torch
 import htzoo
 from htzoo.data import MovingDigits, count_frames, read_frames, uniform_indices
 from htzoo.data.clips.frame_sampler import FrameSampler
-from htzoo.formats import FORMATS, format_from_dict
+from htzoo.formats import Format, HierarchicalTucker, LowRank, TensorTrain, format_classes
 from htzoo.hub.config import ModelConfig, Result, read_config
 from htzoo.hub.kinds import ARGUMENTS, describe
 from htzoo.hub.save import save_pretrained
@@ -24,18 +24,10 @@ from htzoo.nn import GRU, LSTM, RNN
 from tests.cli.command import ROOT
 from tests.hub.conftest import SAMPLING, small_model
 
-SHAPES = {
-    "CP": {"rank": 3},
-    "BlockTerm": {"rank": 2, "blocks": 2},
-    "HierarchicalTucker": {"leaf_rank": 2, "inner_rank": 2, "tree": [[3, 1], 2]},
-    "KroneckerCP": {"rank": 2, "terms": 2},
-    "TensorRing": {"rank": 2},
-    "TensorTrain": {"rank": [2, 3]},
-    "Tucker": {"rank": 2},
-}
-MODES = {"in_modes": [8, 8, 9], "out_modes": [2, 2, 4]}
 JOINT = {"name": "HierarchicalTucker", "in_modes": [4, 8, 8], "out_modes": [2, 2, 4], "leaf_rank": 2, "inner_rank": 2}
-FORMAT_CASES = [{"name": name, **MODES, **shape} for name, shape in SHAPES.items()]
+
+
+EXAMPLE_SIZES = {"frame_size": (4, 5, 3), "hidden_size": 24}  # for the examples of all formats
 
 
 def check(model: VideoClassifier, folder: Path, frames: int = 4) -> None:
@@ -50,14 +42,15 @@ def check(model: VideoClassifier, folder: Path, frames: int = 4) -> None:
     assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in model.state_dict().items())
 
 
-def test_every_format_is_tried() -> None:
-    assert {*SHAPES, "Dense"} == set(FORMATS)
+@pytest.mark.parametrize("cls", format_classes().values())
+def test_formats(cls: type[Format], tmp_path: Path) -> None:
+    check(small_model(input_format=cls.example().to_dict(), **EXAMPLE_SIZES), tmp_path)
 
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
-@pytest.mark.parametrize("form", [None, *FORMAT_CASES], ids=lambda form: form["name"] if form else "Dense")
-def test_formats_and_cells(form: dict[str, object] | None, cell: str, tmp_path: Path) -> None:
-    check(small_model(input_format=form, cell=cell), tmp_path)
+@pytest.mark.parametrize("form", [None, HierarchicalTucker.example().to_dict(), LowRank(3).to_dict()])
+def test_cells(form: dict[str, object] | None, cell: str, tmp_path: Path) -> None:
+    check(small_model(input_format=form, cell=cell, **EXAMPLE_SIZES), tmp_path)
 
 
 def test_other_arguments(tmp_path: Path) -> None:
@@ -65,6 +58,7 @@ def test_other_arguments(tmp_path: Path) -> None:
     check(small_model(hidden_format=hidden, num_layers=2, dropout=0.3, input_dropout=0.2), tmp_path / "a")
     check(small_model(input_format=None, joint_format=JOINT, frame_size=(8, 10, 3), bias=False), tmp_path / "b")
     check(small_model(pixels="centered", pixel_scale=0.1, feature_norm=True, pooling="mean"), tmp_path / "c")
+    check(small_model(hidden_format=[hidden, None], num_layers=2), tmp_path / "d")
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -77,7 +71,7 @@ def test_with_a_cnn_that_is_never_downloaded(frozen: bool, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("cls", [LSTM, GRU, RNN])
 def test_layers(cls: type[LSTM], tmp_path: Path) -> None:
-    form = format_from_dict(FORMAT_CASES[2])
+    form = TensorTrain((24, 24), (4, 4), 3)
     layer = cls(576, 16, 2, batch_first=True, bidirectional=True, dropout=0.1, input_format=form)
     layer.eval()
     loaded = htzoo.from_pretrained(save_pretrained(layer, tmp_path))
@@ -174,10 +168,12 @@ def test_loading_leaves_the_random_numbers_alone(saved: Path) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("name", ["moving_digits_ht", "fight_cnn_ht"])
-def test_loading_imports_nothing_that_takes_seconds(name: str) -> None:
+@pytest.mark.parametrize(
+    "call", ["from_pretrained('moving_digits_ht')", "from_pretrained('fight_cnn_ht')", "create_model('ucf11_ht')"]
+)
+def test_opening_a_model_imports_nothing_that_takes_seconds(call: str) -> None:
     heavy = "{'torch._dynamo', 'sympy', 'lightning', 'timm', 'torchvision'} & {*sys.modules}"
-    code = f"import sys, htzoo; htzoo.from_pretrained({name!r}); print({heavy})"
+    code = f"import sys, htzoo; htzoo.{call}; print({heavy})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout == "set()\n"
 
