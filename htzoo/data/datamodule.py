@@ -24,7 +24,7 @@ from htzoo.data.index import INDEX, Entry, read_index
 from htzoo.data.prepare.how_to_get import how_to_get
 from htzoo.data.prepare.source_files import Published
 from htzoo.data.source import ClipLabel, Source
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 
 
 class VideoDataModule(LightningDataModule):

@@ -19,6 +19,27 @@ def usual_workers(data: ClipDataset, world: int = 1) -> int:
     return min(8, max(1, available_cores() // world))
 
 
+class _Epoch:
+    """The batches of one epoch. Unlike a generator, it goes on after the error of a broken clip."""
+
+    def __init__(self, loader: "ClipLoader") -> None:
+        self.loader = loader
+        self._batches: Iterator[Any] | None = None
+        sampler = loader.sampler
+        processes = sampler.num_replicas if isinstance(sampler, TrainSampler) else 1
+        self._clips = (loader.batch_size or 1) * processes
+
+    def __iter__(self) -> "_Epoch":
+        return self
+
+    def __next__(self) -> Any:
+        if self._batches is None:
+            self._batches = self.loader.begin()
+        batch = next(self._batches)
+        self.loader.consumed += self._clips
+        return batch
+
+
 class ClipLoader(DataLoader[Item]):
     """A loader that can stop within an epoch and go on there, with another batch size or number of processes too.
 
@@ -42,19 +63,19 @@ class ClipLoader(DataLoader[Item]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Begin an epoch, or go on with the one whose state was loaded.
 
-        Nothing is read before the first batch is asked for: Lightning sets the epoch of the sampler only then.
+        Nothing happens before the first batch is asked for: Lightning sets the epoch of the sampler only then.
         """
+        return _Epoch(self)
+
+    def begin(self) -> Iterator[Any]:
+        """Start the workers of an epoch."""
         wanted = usual_workers(self.dataset)
         if self.fit_workers and wanted < self.num_workers:
             self.num_workers, self._iterator = wanted, None
         self.consumed, self._skip = self._skip, 0
-        together = 1
         if isinstance(self.sampler, TrainSampler):
             self.sampler.skip = self.consumed
-            together = self.sampler.num_replicas
-        for batch in super().__iter__():
-            self.consumed += (self.batch_size or 1) * together
-            yield batch
+        return super().__iter__()
 
     @property
     def skipped_batches(self) -> int:
