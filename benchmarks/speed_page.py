@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from decompose import table
+from decomposition import table
 from matplotlib.ticker import FuncFormatter, NullLocator
+from other_packages import compared
 from page_sections import fill
-from peers import compared
 from PIL import Image
 
 from htzoo.bench.chart import plot_bench

@@ -1,6 +1,6 @@
 """How the cost of a product grows with the number of modes, the rank, the input size and the batch, format by format.
 
-    python benchmarks/scaling.py [--threads 1] [--repeats 5] [--json benchmarks/results/scaling.json]
+    python benchmarks/cost_scaling.py [--threads 1] [--repeats 5] [--json benchmarks/results/scaling.json]
     python benchmarks/speed_page.py   # draws docs/scaling.png from that file
 
 Measured is one training step of the product alone: forward, and the gradients of the cores. Beside it stand the

@@ -1,7 +1,7 @@
 """The whole LSTM layer of htzoo beside those of other packages, format by format.
 
     pip install -r benchmarks/requirements.txt
-    python benchmarks/peers.py --threads 1 [--setting ucf11|cnn] [--repeats 5] [--json FILE]
+    python benchmarks/other_packages.py --threads 1 [--setting ucf11|cnn] [--repeats 5] [--json FILE]
 
 All layers live in one process and run in turns, as in ``htzoo bench``, with the same frames, sizes, modes and ranks.
 The packages' layers are used as they come: tednet's LSTMs without dropout; tensorly-torch has no cells, so that its
@@ -76,7 +76,8 @@ def main() -> int:
     _compare(result)
     packages = {name: version(name) for module, name in PACKAGES.items() if importlib.util.find_spec(module)}
     command = (
-        f"python benchmarks/peers.py --setting {given.setting} --threads {given.threads} --repeats {given.repeats}"
+        f"python benchmarks/other_packages.py --setting {given.setting} "
+        f"--threads {given.threads} --repeats {given.repeats}"
     )
     document = {"command": command, **describe_machine(device), "packages": packages, "settings": [result]}
     if given.json is not None:

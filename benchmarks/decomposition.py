@@ -1,7 +1,7 @@
 """Decomposition against tensorly: relative error and time of TT, Tucker and CP on one matrix.
 
     pip install tensorly
-    python benchmarks/decompose.py [--threads 1] [--in-modes 10 12 12 10] [--out-modes 4 4 4 4] [--json FILE]
+    python benchmarks/decomposition.py [--threads 1] [--in-modes 10 12 12 10] [--out-modes 4 4 4 4] [--json FILE]
 
 The matrix is a sum of 40 rank-one tensors that become smaller and smaller, and a tenth of noise: no rank is enough.
 tensorly decomposes the tensor whose axis k is the pair of modes k (TT) or one mode (Tucker, CP), which is what our
@@ -99,7 +99,7 @@ def main() -> int:
         },
     }
     document = {
-        "command": f"python benchmarks/decompose.py --threads {given.threads} --repeats {given.repeats}",
+        "command": f"python benchmarks/decomposition.py --threads {given.threads} --repeats {given.repeats}",
         **describe_machine(torch.device("cpu")),
         "packages": {"tensorly": tensorly.__version__},
         "matrix": list(matrix.shape),

@@ -1,6 +1,6 @@
 """Whether training waits for its clips: `htzoo fit` on a set like UCF11, with the frames cached.
 
-    python benchmarks/loading.py [--config ucf11_ht] [--clips 400] [--epochs 3] [--root FOLDER]
+    python benchmarks/loader_waiting.py [--config ucf11_ht] [--clips 400] [--epochs 3] [--root FOLDER]
 
 Clips of moving digits, 160 x 120 and 24 frames, are made under the names of UCF11 in ROOT, a temporary folder unless
 one is given, where a second call finds them. Then `htzoo fit` runs twice: the first run decodes and fills the cache in

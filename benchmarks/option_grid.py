@@ -1,6 +1,6 @@
 """Try every combination of some settings of a configuration, and rank them by validation.
 
-    python benchmarks/tune.py moving_digits_lstm --model.optimizer.lr 1e-4,3e-4 --model.pixel_scale 0.1,1 \
+    python benchmarks/option_grid.py moving_digits_lstm --model.optimizer.lr 1e-4,3e-4 --model.pixel_scale 0.1,1 \
         -- --trainer.max_epochs 8
 
 Every combination is one ``htzoo fit``; what stands behind ``--`` is passed to all. A combination that was run before,

@@ -1,6 +1,7 @@
-"""Reading clips: prepared against unprepared, decord against PyAV on prepared clips, and from the cache.
+r"""Reading clips: prepared against unprepared, decord against PyAV on prepared clips, and from the cache.
 
-    OMP_NUM_THREADS=1 python benchmarks/data.py CLIP... [--frames 6] [--size 120 160] [--short-side 120] [--repeat 5]
+    OMP_NUM_THREADS=1 python benchmarks/reading_speed.py CLIP... [--frames 6] [--size 120 160] [--short-side 120] \
+        [--repeat 5]
 
 CLIP are original files of a data set, such as .mpg of UCF11 or .avi of HMDB51. Each is prepared first, which is not
 timed. Then every way reads the same evenly spaced frames of each clip in turn and resizes them; opening is part of it.

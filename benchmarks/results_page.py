@@ -1,6 +1,6 @@
 """Make docs/results.md from the configurations, the published figures and docs/measured.csv.
 
-python benchmarks/results.py
+python benchmarks/results_page.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INTRO = """\
 # Results
 
 Every row is a configuration: `htzoo fit --config NAME` trains it, `htzoo info NAME` shows it. This page is made by
-`python benchmarks/results.py`, from the configurations, the published figures in
+`python benchmarks/results_page.py`, from the configurations, the published figures in
 `htzoo/models/published_results.py`, and the measurements in `docs/measured.csv`; nothing in it is typed.
 
 **UCF11, UCF50, HMDB51, YouTube Celebrities and Hollywood2 were not run here**: their archives cannot be downloaded on

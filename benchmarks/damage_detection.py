@@ -1,6 +1,6 @@
 """Which damage of video files htzoo names at first sight, and which nobody can see.
 
-    python benchmarks/damage.py CLIP... [--each 10] [--seed 0]
+    python benchmarks/damage_detection.py CLIP... [--each 10] [--seed 0]
 
 Every kind of damage is done `--each` times to every CLIP, each time elsewhere, and the file is decoded as `htzoo data
 check` and `htzoo data prepare` decode it. The table on standard output counts the files that are named, those whose
