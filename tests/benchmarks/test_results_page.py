@@ -39,7 +39,7 @@ def test_measurements_of_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="give name, accuracy, spread"):
         read_measured(table)
     table.write_text(head + "gone,.5,,1,group,0,m,c\n")
-    with pytest.raises(ValueError, match="measured are gone, which no configuration is called"):
+    with pytest.raises(ValueError, match="no configuration has the name gone"):
         write_results([read_info("fir_ht")[0]], read_measured(table), tmp_path / "results.md")
     assert not (tmp_path / "results.md").exists()
 
