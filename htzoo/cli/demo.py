@@ -196,7 +196,8 @@ def _check_length(video: str) -> None:
     Raises:
         VideoError: it is too long, damaged, or not a video.
     """
-    from htzoo.data import VideoError, VideoFile
+    from htzoo.data import VideoError
+    from htzoo.data.video.video_file import VideoFile
 
     with VideoFile(video) as file:
         limit = round(60 * _MAX_MINUTES * min(file.rate or _MAX_RATE, _MAX_RATE))

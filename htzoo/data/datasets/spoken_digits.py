@@ -45,7 +45,7 @@ class SpokenDigits(VideoDataModule):
             "free-spoken-digit-dataset.zip",
         ),
     )
-    standard_size = (BANDS, COLUMNS)
+    standard_size = (64, 4)  # BANDS, COLUMNS, as a plain value: see registry.py
     usual_folds = Folds(group=6)
 
     @classmethod
