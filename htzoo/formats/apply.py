@@ -11,9 +11,9 @@ from torch import Tensor
 
 from htzoo.formats import compiled
 from htzoo.formats.chain import Chain, chain_of
+from htzoo.formats.machine import CPU
 from htzoo.formats.matmul import is_transformed
 from htzoo.formats.network import Network
-from htzoo.formats.plan import CPU
 
 
 def multiply(network: Network, cores: Sequence[Tensor], x: Tensor) -> Tensor:

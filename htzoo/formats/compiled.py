@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.chain import Chain, Link
-from htzoo.formats.plan import NATIVE
+from htzoo.formats.machine import NATIVE
 from htzoo.native import layout
 from htzoo.native.library import array_type, library
 
