@@ -14,6 +14,10 @@ CONSTANTS = {
     "MAX_AXES": 32,  # of a tensor that is reordered
     "MAX_LINKS": 8,  # of a chain
     "MAX_THREADS": 64,
+    "BLOCK": 4096,  # floats of a block of rows in the first-level cache, while all columns pass it
+    "TILE_ROWS": 12,  # maximum rows of a tile of sums
+    "MIN_GRADIENT_ROWS": 64,  # minimum rows that are summed before the gradient of a matrix is written
+    "NARROW_VECTORS": 8,  # minimum vectors of a sum over the rows of a matrix with few columns
     "GRADIENT_ROWS": 128,  # rows of a hidden weight's gradient that are summed at once
     "LSTM": 0,  # kinds of cells
     "GRU": 1,
@@ -126,8 +130,8 @@ class Layer(ctypes.Structure):
     their state stays as it is. ``weight`` is (gates * hidden, hidden); ``bias`` belongs to the hidden part and may be
     NULL. ``h`` and ``c`` (sequences, hidden) hold the state, or its gradient. ``x_parts``, ``d_x_parts`` and
     ``d_h_parts`` are (rows, gates * hidden), the last two one array where they are equal; ``y``, ``before_h``,
-    ``before_c`` and ``d_y`` are (rows, hidden), ``saved`` is (rows, kept * hidden). ``scratch`` has gates * hidden *
-    (hidden + sequences) + SLACK floats.
+    ``before_c`` and ``d_y`` are (rows, hidden), ``saved`` is (rows, kept * hidden), or NULL where there will be no
+    backward. ``scratch`` has gates * hidden * (hidden + sequences) + threads * kept * hidden + SLACK floats.
     """
 
     _fields_ = [

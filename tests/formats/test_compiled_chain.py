@@ -13,12 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from htzoo.formats import Dense, Format, HierarchicalTucker, TensorRing, TensorTrain, compiled, format_classes, suggest
+from htzoo.formats import (
+    Dense,
+    Format,
+    HierarchicalTucker,
+    TensorRing,
+    TensorTrain,
+    compiled_chain,
+    format_classes,
+    suggest,
+)
 from htzoo.formats.apply import backward_to_input, multiply, product
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.contract import to_dense
+from htzoo.formats.machine import NATIVE, Machine
 from htzoo.formats.network import Network
-from htzoo.formats.plan import NATIVE, Machine
 from htzoo.native.library import library, status
 from tests.formats.shapes import UCF11, networks
 
@@ -40,7 +49,7 @@ def whole_numbers(shape: Sequence[int], seed: int) -> Tensor:
 
 def machines() -> st.SearchStrategy[Machine]:
     """Machines on which other chains are the fastest."""
-    names = ("multiply_adds", "bytes_moved", "bytes_kept", "bytes_cached", "numbers_copied", "runs_copied", "kernel")
+    names = ("macs", "memory_bytes", "kept_bytes", "cache_bytes", "values_reordered", "runs_reordered", "kernel")
     factors = st.tuples(*(st.sampled_from([0.1, 1.0, 10.0]) for _ in names))
     return factors.map(lambda found: replace(NATIVE, **{n: getattr(NATIVE, n) * f for n, f in zip(names, found)}))
 
@@ -53,7 +62,7 @@ def check(network: Network, chain: Chain, rows: int, input_gradient: bool) -> No
     assert chain.native
     wanted = [*cores, x] if input_gradient else cores
     found = product(chain, chain.matrices(cores), x)
-    assert found.grad_fn is not None and compiled.takes(chain, x.detach()) is False  # gradients are on
+    assert found.grad_fn is not None and compiled_chain.takes(chain, x.detach()) is False  # gradients are on
     expected = multiply(network, [core.double() for core in cores], x.double())
     assert torch.equal(found.double(), expected)
     d_found = torch.autograd.grad(found, wanted, upstream)
@@ -61,7 +70,7 @@ def check(network: Network, chain: Chain, rows: int, input_gradient: bool) -> No
     for ours, others in zip(d_found, d_expected, strict=True):
         assert torch.equal(ours, others.float())
     with torch.no_grad():
-        assert compiled.takes(chain, x)
+        assert compiled_chain.takes(chain, x)
         d_x = backward_to_input(chain, chain.matrices(cores), upstream)
     x = x.detach().double().requires_grad_()
     (d_expected_x,) = torch.autograd.grad(multiply(network, [core.double() for core in cores], x), x, upstream.double())
@@ -89,8 +98,8 @@ def test_published_shapes_in_pieces_and_threads(
     large = chosen in UCF11
     network = chosen.network(*((57600, 256) if large else (2048, 2048)), 4)
     chain = chain_for(network, 96 if large else 400, not large, NATIVE)
-    monkeypatch.setattr(compiled, "NATIVE", replace(NATIVE, piece=piece))
-    monkeypatch.setattr(compiled, "_MIN_MACS", 1)
+    monkeypatch.setattr(compiled_chain, "NATIVE", replace(NATIVE, piece=piece))
+    monkeypatch.setattr(compiled_chain, "_MIN_MACS", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     check(network, chain, 7, not large)
 
@@ -107,7 +116,7 @@ def test_what_is_kept_and_what_is_computed_again(chosen: Format, saved: bool) ->
 def test_what_is_kept_is_reordered_by_a_copy() -> None:
     """The matrix behind the first product is narrow, and what comes into it is kept in another order."""
     network = TensorTrain((3, 12, 8, 10), (1, 5, 4, 1), 2).network(2880, 20)
-    machine = replace(NATIVE, bytes_cached=NATIVE.bytes_cached / 10, kernel=NATIVE.kernel / 10)
+    machine = replace(NATIVE, cache_bytes=NATIVE.cache_bytes / 10, kernel=NATIVE.kernel / 10)
     chain = chain_for(network, 7, True, machine)
     links = tuple(replace(link, saved=k > 0) for k, link in enumerate(chain.links))
     assert [link.permutation is not None for link in links] == [False, True]

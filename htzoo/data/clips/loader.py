@@ -1,6 +1,6 @@
 """A loader that chooses how many processes read clips, and goes on within an epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -8,13 +8,14 @@ from torch.utils.data import DataLoader
 from htzoo.cores import available_cores
 from htzoo.data.clips.dataset import ClipDataset, Item
 from htzoo.data.clips.frame_sampler import TrainSampler
+from htzoo.data.clips.shared_memory import ThroughPipes, as_tensors, fits
 
 
 def usual_workers(data: ClipDataset, world: int = 1) -> int:
     """How many processes should read these clips, on a machine that `world` processes share for training."""
     if data.reader.cache is not None and data.reader.cache.is_full(data.indices):
-        # Nothing is left to decode: a batch of 16 takes 2 ms here, but three times that through a worker, of a core
-        # that a small machine needs for training; a large machine has it to spare, and then need not wait the 2 ms.
+        # Nothing is left to decode. A batch of 16 takes 2 ms here and three times that through a worker, on a core that
+        # a small machine needs for training. A large machine has cores to spare and saves the 2 ms.
         return 2 if available_cores() >= 8 else 0
     return min(8, max(1, available_cores() // world))
 
@@ -35,7 +36,7 @@ class _Epoch:
     def __next__(self) -> Any:
         if self._batches is None:
             self._batches = self.loader.begin()
-        batch = next(self._batches)
+        batch = as_tensors(next(self._batches))
         self.loader.consumed += self._clips
         return batch
 
@@ -44,18 +45,39 @@ class ClipLoader(DataLoader[Item]):
     """A loader that can stop within an epoch and go on there, with another batch size or number of processes too.
 
     Args:
-        dataset: the clips of one split.
-        fit_workers: whether the workers end, from one epoch to the next, once all clips are in the cache.
-        settings: those of `torch.utils.data.DataLoader`.
+        dataset: The clips of one split.
+        collate: Makes a batch of clips.
+        workers: Processes that read clips.
+        fit_workers: Whether the workers end, from one epoch to the next, once all clips are in the cache.
+        world: Training processes on this machine.
+        settings: Those of `torch.utils.data.DataLoader`.
 
     Attributes:
-        consumed: clips of this epoch that all processes together have been given.
+        consumed: Clips of this epoch that all processes together have been given.
     """
 
     dataset: ClipDataset
 
-    def __init__(self, dataset: ClipDataset, fit_workers: bool = True, **settings: Any) -> None:
-        super().__init__(dataset, **settings)
+    def __init__(
+        self,
+        dataset: ClipDataset,
+        collate: Callable[[Sequence[Any]], Any],
+        workers: int,
+        fit_workers: bool = True,
+        world: int = 1,
+        **settings: Any,
+    ) -> None:
+        prefetch = 2 if workers else None  # batches a worker; PyTorch's own default
+        if not fits(dataset.clip_bytes * settings.get("batch_size", 1), workers, prefetch or 0, world):
+            collate = ThroughPipes(collate)
+        super().__init__(
+            dataset,
+            collate_fn=collate,
+            num_workers=workers,
+            prefetch_factor=prefetch,
+            persistent_workers=workers > 0,
+            **settings,
+        )
         self.fit_workers = fit_workers
         self.consumed = 0
         self._skip = 0
