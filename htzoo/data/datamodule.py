@@ -17,8 +17,10 @@ from htzoo.data.clips.dataset import ClipDataset, ClipReader, Item, collate_clip
 from htzoo.data.clips.features import FeatureDataset, FeatureReader, collate_features
 from htzoo.data.clips.frame_cache import FrameCache, open_cache
 from htzoo.data.clips.frame_sampler import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
+from htzoo.data.clips.listing import missing_files, prepared_clip
 from htzoo.data.clips.loader import ClipLoader, usual_workers
 from htzoo.data.clips.splits import Folds, Split, SplitRule, check_numbers, split_clips
+from htzoo.data.collector import collector_paused
 from htzoo.data.errors import DataError
 from htzoo.data.index import INDEX, Entry, read_index
 from htzoo.data.prepare.how_to_get import how_to_get
@@ -215,19 +217,24 @@ class VideoDataModule(LightningDataModule):
             DataError: There is no index, it cannot be read, or it names a class that is not in `classes`.
         """
         label_of = {label: number for number, label in enumerate(self.classes)}
+        folder = self.folder
         clips = []
-        for entry in read_index(self.folder):
+        for entry in self.read_entries():
             if entry.label not in label_of:
                 raise DataError(
                     f"{self.folder / INDEX} has the class {entry.label!r}, which is none of {self.dataset_name}; "
                     "delete it and prepare the data set again."
                 )
-            clips.append(self._clip_of(entry, label_of[entry.label]))
+            clips.append(prepared_clip(folder, entry, label_of[entry.label]))
         return clips
 
-    def _clip_of(self, entry: Entry, label: int) -> Clip:
-        path, digest = self.folder / entry.path, entry.source_sha256
-        return Clip(path, label, entry.group, entry.frames, entry.source, digest, prepared=True)
+    def read_entries(self) -> list[Entry]:
+        """Read the index.
+
+        Raises:
+            DataError: There is no index, or it cannot be read.
+        """
+        return read_index(self.folder)
 
     def official_splits(self, fold: int) -> Sequence[Split | None]:
         """What the publisher says that each of `clips` is for; only where `usual_folds` has official ones.
@@ -241,8 +248,8 @@ class VideoDataModule(LightningDataModule):
         """List and split the clips and open the cache. Without a trainer, `prepare_data` comes first.
 
         Raises:
-            DataError: The data set is missing or incomplete, or the cache cannot be made.
-            ValueError: The clips cannot be split so.
+            DataError: The dataset is missing or incomplete, or the cache cannot be created.
+            ValueError: The clips cannot be split in this way, or the task does not take such labels.
         """
         if self._reader is not None:
             return
@@ -250,19 +257,23 @@ class VideoDataModule(LightningDataModule):
             self.prepare_data()
         else:
             self._check_task(self.trainer.lightning_module)
-        self.clips = tuple(self.list_clips())
-        for clip in self.clips:
-            if not clip.path.is_file():
-                raise DataError(f"{clip.path} is in the list of clips but gone; prepare the data set again.")
-        self.splits = tuple(
-            split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
-        )
         size = self.frame_size[:2]
-        cache = (
-            open_cache(self.root / "cache" / self.dataset_name, self.clips, self.sampler, (*size, 3))
-            if self.cache
-            else None
-        )
+        with collector_paused():
+            self.clips = tuple(self.list_clips())
+            missing = missing_files(self.clips)
+            if missing:
+                raise DataError(
+                    f"{len(missing):,} of {len(self.clips):,} clips of {self.title} are missing, first {missing[0]}; htzoo "
+                    f"data check {self.folder} lists them. Prepare the dataset again."
+                )
+            self.splits = tuple(
+                split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
+            )
+            cache = (
+                open_cache(self.root / "cache" / self.dataset_name, self.clips, self.sampler, (*size, 3))
+                if self.cache
+                else None
+            )
         self._reader = ClipReader(self.clips, self.sampler, size, cache)
 
     def classes_of(self, index: int) -> tuple[str, ...]:
