@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from htzoo.data import VideoError
-from htzoo.data.video.decode import decode, existing, no_picture
+from htzoo.data.video.video_file import VideoFile
 
 Damage = Callable[[bytes, random.Random], bytes]
 
@@ -79,12 +79,10 @@ def frames_of(file: Path) -> str:
     Raises:
         VideoError: The file is not whole.
     """
-    digest, empty = sha256(), True
-    for frame in decode(existing(file)):
-        digest.update(frame.to_ndarray(format="rgb24").tobytes())
-        empty = False
-    if empty:
-        raise no_picture(file)
+    digest = sha256()
+    with VideoFile(file) as video:
+        for frame in video.frames():
+            digest.update(frame.to_ndarray(format="rgb24").tobytes())
     return digest.hexdigest()
 
 

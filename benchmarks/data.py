@@ -23,7 +23,7 @@ import decord
 import numpy as np
 
 from htzoo.data import FrameCache, count_frames, read_frames, uniform_indices
-from htzoo.data.video.read import Frames, _resize
+from htzoo.data.video.resize import FrameConverter, Frames
 from htzoo.data.video.transcode import transcode
 from htzoo.files import file_digest
 
@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
 
     def by_decord(path: Path, indices: list[int]) -> Frames:
         frames = decord.VideoReader(str(path), num_threads=1).get_batch(indices).asnumpy()
-        return frames if frames.shape[1:3] == size else _resize(frames, size)
+        return np.stack([FrameConverter(size).resize(frame) for frame in frames])
 
     def by_us(path: Path, indices: list[int]) -> Frames:
         return read_frames(path, indices, size)

@@ -110,7 +110,7 @@ def run(words: Sequence[str]) -> None:
 def _videos(names: Sequence[str]) -> list[Path]:
     """The files, and the videos in the folders, without hidden files; links to folders are followed."""
     from htzoo.data.prepare.source_files import files_in
-    from htzoo.data.video.decode import VIDEO_SUFFIXES
+    from htzoo.data.video.container import VIDEO_SUFFIXES
 
     paths: list[Path] = []
     for path in map(Path, names):

@@ -197,10 +197,11 @@ def _check_length(video: str) -> None:
         VideoError: it is too long, damaged, or not a video.
     """
     from htzoo.data import VideoError
-    from htzoo.data.video.read import frame_rate, stream_frames
+    from htzoo.data.video.video_file import VideoFile
 
-    limit = round(60 * _MAX_MINUTES * min(frame_rate(video) or _MAX_RATE, _MAX_RATE))
-    frames = sum(1 for _ in islice(stream_frames(video, lambda _: False), limit + 1))
+    with VideoFile(video) as file:
+        limit = round(60 * _MAX_MINUTES * min(file.rate or _MAX_RATE, _MAX_RATE))
+        frames = sum(1 for _ in islice(file.frames(), limit + 1))
     if frames > limit:
         raise VideoError(f"{video} is longer than {_MAX_MINUTES} minutes: cut it, or label it with htzoo classify")
 

@@ -144,8 +144,9 @@ def _licence(training: Training | None) -> str:
 
 
 def _formats(config: ModelConfig) -> list[str]:
-    found = (config.arguments.get(key) for key in ("input_format", "hidden_format", "joint_format"))
-    return sorted({str(value["name"]) for value in found if value is not None})
+    found = [config.arguments.get(key) for key in ("input_format", "hidden_format", "joint_format")]
+    flat = [one for value in found for one in (value if isinstance(value, list | tuple) else [value])]
+    return sorted({str(value["name"]) for value in flat if value is not None})
 
 
 def _body(config: ModelConfig, module: nn.Module, training: Training | None, load_as: str) -> Iterator[str]:

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from htzoo.formats import Format, format_from_dict
+from htzoo.formats.modes import is_exporting
 from htzoo.formats.network import Core, Network
+from htzoo.formats.text import network_text
 from htzoo.nn.errors import InputError
-from htzoo.nn.export import is_exporting, recur_for_export
-from htzoo.nn.recurrence import Cell, State, recur
+from htzoo.nn.export import recur_for_export
+from htzoo.nn.recurrence import Cell, Hidden, State, recur
 from htzoo.nn.sequence import Order, Rows, pack, unpack
-from htzoo.nn.uncompiled import uncompiled
 from htzoo.nn.weight import (
     AnyWeight,
     Matrix,
@@ -46,7 +47,7 @@ class Recurrent(nn.RNNBase):
 
     Inputs, outputs and states have the shapes of PyTorch's layers, :class:`PackedSequence` and a single unbatched
     sequence included. Under autocast the products run in the lower precision; states and outputs keep the parameters'.
-    In a compiled model the layer runs uncompiled, as PyTorch's do; :func:`torch.export.export` takes it in.
+    Products and recurrences are operators to :func:`torch.compile`, which :func:`torch.export.export` takes apart.
     :func:`torch.ao.quantization.quantize_dynamic` knows PyTorch's classes only: quantize ``to_dense()``.
 
     Args:
@@ -192,7 +193,7 @@ class Recurrent(nn.RNNBase):
         if joint is None:
             return tuple((matrix_of(getattr(self, f"weight_{part}_{suffix}")), None) for part in ("ih", "hh"))
         matrix = matrix_of(joint)
-        columns = matrix.network.in_features
+        columns = matrix.in_features
         return (matrix, (0, columns - self.hidden_size)), (matrix, (columns - self.hidden_size, columns))
 
     def _projection(self, suffix: str) -> Matrix | None:
@@ -226,7 +227,6 @@ class Recurrent(nn.RNNBase):
                         own = torch.empty(gate.shape, dtype=torch.float32, device=gate.device)
                         gate.copy_(nn.init.orthogonal_(own))
 
-    @uncompiled  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
         if is_exporting() and isinstance(x, Tensor) and x.dim() == 3:
@@ -251,8 +251,8 @@ class Recurrent(nn.RNNBase):
             projection = self._projection(suffix)
             if projection is not None:
                 gates, start, weight_hh = _unprojected(gates, rows.order, start, weight_hh, projection, reverse)
-            hidden = weight_hh.prepare(rows.order.batch_sizes[0], columns=hidden_columns)
-            y, end = recur(self.cell, gates, rows.order, start, hidden, hidden_bias, reverse)
+            hidden = Hidden(weight_hh.text, weight_hh.cores, hidden_columns, hidden_bias)
+            y, end = recur(self.cell, gates, rows.order, start, hidden, reverse)
             if projection is not None:
                 y, end = projection(y).to(y.dtype), (projection(end[0]).to(y.dtype), *end[1:])
             outputs.append(y)
@@ -292,7 +292,7 @@ class Recurrent(nn.RNNBase):
 
     def _initial(self, rows: Rows, state: State | None, parameter: Tensor) -> State:
         """The initial state of every layer and direction, sorted as the rows are."""
-        batch = rows.order.batch_sizes[0]
+        batch = rows.order.batch
         sizes = self._state_sizes
         if state is None:
             return tuple(parameter.new_zeros(len(self._cells()), batch, size) for size in sizes)
@@ -444,11 +444,12 @@ def _unprojected(
             begun = sizes[t]
     joined = order.join(steps)
     rest = start[1:]
-    wide = projection.network.in_features
+    wide = projection.in_features
     edges = (
-        Core.of("hidden", o1=hidden.network.out_features, r1=hidden.network.in_features),
-        Core.of("projection", r1=hidden.network.in_features, i1=wide),
+        Core.of("hidden", o1=hidden.out_features, r1=hidden.in_features),
+        Core.of("projection", r1=hidden.in_features, i1=wide),
     )
     network = Network(edges, ("i1",), ("o1",))
-    both = Matrix(hidden.format, network, (hidden.to_dense(), projection.to_dense()))
+    cores = (hidden.to_dense(), projection.to_dense())
+    both = Matrix(hidden.format, wide, hidden.out_features, cores, network_text(network))
     return joined, (h.new_zeros(h.shape[0], wide), *rest), both

@@ -16,6 +16,7 @@ class _TanhCell(Cell):
     name = "tanh"
     gates = 1
     states = 1
+    kept = (1,)
 
     def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         h = (x_part + h_part).tanh()

@@ -10,7 +10,7 @@ from htzoo.data.clips.clip import Clip
 from htzoo.data.clips.frame_sampler import uniform_indices
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.statistics import Statistics
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 from htzoo.report.contact_sheet import plot_clips
 from htzoo.report.style import BLUE, GREEN, GREY, ORANGE, new_figure, save_figure, shared_look
 
