@@ -263,8 +263,8 @@ class VideoDataModule(LightningDataModule):
             missing = missing_files(self.clips)
             if missing:
                 raise DataError(
-                    f"{len(missing):,} of {len(self.clips):,} clips of {self.title} are missing, first {missing[0]}; htzoo "
-                    f"data check {self.folder} lists them. Prepare the dataset again."
+                    f"{len(missing):,} of {len(self.clips):,} clips of {self.title} are missing, first {missing[0]}; "
+                    f"htzoo data check {self.folder} lists them. Prepare the dataset again."
                 )
             self.splits = tuple(
                 split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
