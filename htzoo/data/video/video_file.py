@@ -198,7 +198,7 @@ class VideoFile:
             raise self._no_such_frame(min(wanted), self.count)
         converter = FrameConverter(size)
         # decord decodes faster than PyAV but opens a file more slowly, so it pays off if most groups of frames are
-        # decoded anyway (benchmarks/data.py).
+        # decoded anyway (benchmarks/reading_speed.py).
         dense = self.sealed and KEY_FRAME_EVERY * len(set(wanted)) > max(wanted)
         frames = self._read_by_decord(wanted, converter) if dense else None
         frames = frames or self._read_from_key_frames(wanted, converter) or self._read_in_order(wanted, converter)
