@@ -17,7 +17,7 @@ from htzoo.data.clips.dataset import ClipDataset, ClipReader, Item, collate_clip
 from htzoo.data.clips.features import FeatureDataset, FeatureReader, collate_features
 from htzoo.data.clips.frame_cache import FrameCache, open_cache
 from htzoo.data.clips.frame_sampler import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
-from htzoo.data.clips.listing import missing_files, prepared_clip
+from htzoo.data.clips.listing import check_files, prepared_clip
 from htzoo.data.clips.loader import ClipLoader, usual_workers
 from htzoo.data.clips.splits import Folds, Split, SplitRule, check_numbers, split_clips
 from htzoo.data.collector import collector_paused
@@ -26,6 +26,7 @@ from htzoo.data.index import INDEX, Entry, read_index
 from htzoo.data.prepare.how_to_get import how_to_get
 from htzoo.data.prepare.source_files import Published
 from htzoo.data.source import ClipLabel, Source
+from htzoo.data.task_labels import check_task
 from htzoo.data.video.resize import Frames
 
 
@@ -262,16 +263,11 @@ class VideoDataModule(LightningDataModule):
         if self.trainer is None:
             self.prepare_data()
         else:
-            self._check_task(self.trainer.lightning_module)
+            check_task(self.trainer.lightning_module, self.multilabel, self.title)
         size = self.frame_size[:2]
         with collector_paused():
             self.clips = tuple(self.list_clips())
-            missing = missing_files(self.clips)
-            if missing:
-                raise DataError(
-                    f"{len(missing):,} of {len(self.clips):,} clips of {self.title} are missing, first {missing[0]}; "
-                    f"htzoo data check {self.folder} lists them. Prepare the dataset again."
-                )
+            check_files(self.clips, self.folder)
             self.splits = tuple(
                 split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
             )
@@ -290,16 +286,6 @@ class VideoDataModule(LightningDataModule):
     def label_of(self, index: int) -> str:
         """What clip `index` shows, in words."""
         return " ".join(self.classes_of(index))
-
-    def _check_task(self, task: object) -> None:
-        """See that the task takes labels of the kind that this dataset has."""
-        takes = not getattr(task, "has_confusion", not self.multilabel)
-        if takes != self.multilabel:
-            several, one = "several labels per clip", "one label per clip"
-            raise ValueError(
-                f"{type(task).__name__} takes {several if takes else one}, and {self.title} has "
-                f"{several if self.multilabel else one}; choose another --model, or set --data.multilabel."
-            )
 
     @property
     def augments(self) -> bool:

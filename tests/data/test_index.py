@@ -65,6 +65,6 @@ def test_all_missing_clips_are_counted_in_one_message(tmp_path: Path) -> None:
         VideoFolder(root=str(tmp_path)).setup()
     first = tmp_path / "folder" / "clips" / "a" / "3.mp4"
     assert str(caught.value) == (
-        f"6 of 10 clips of Folder folder are missing, first {first}; "
+        f"6 of 10 clips in {tmp_path / 'folder'} are missing, first {first}; "
         f"htzoo data check {tmp_path / 'folder'} lists them. Prepare the dataset again."
     )
