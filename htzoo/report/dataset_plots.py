@@ -108,7 +108,7 @@ def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
         classes.margins(y=0.5 / max(len(names), 1))
         classes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.08 - 0.6 / figure.get_figheight()), ncols=2)
         shortest, longest = min(statistics.lengths), max(statistics.lengths)
-        width = -(-(longest - shortest + 1) // 40)  # whole numbers, or bars would hold now one length and now two
+        width = -(-(longest - shortest + 1) // 40)  # integers, so that each bar covers equally many lengths
         lengths.hist(statistics.lengths, bins=np.arange(shortest, longest + width + 1, width) - 0.5, color=BLUE)
         lengths.xaxis.set_major_locator(MaxNLocator(integer=True))
         lengths.set_xlabel("frames of a clip")
