@@ -16,7 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from benchmarks.damage import DAMAGE, FEW_BITS, frames_of
+from benchmarks.damage_detection import DAMAGE, FEW_BITS, frames_of
 from torch.utils.data import DataLoader
 
 from htzoo.data import (
