@@ -258,7 +258,7 @@ class VideoDataModule(LightningDataModule):
             self._check_task(self.trainer.lightning_module)
         self.clips = tuple(self.list_clips())
         for clip in self.clips:
-            if not clip.path.is_file():
+            if not clip.path.exists():
                 raise DataError(f"{clip.path} is in the list of clips but gone; prepare the data set again.")
         self.splits = tuple(
             split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
