@@ -31,7 +31,6 @@ from result_rows import add_row, read_rows
 from torch import nn
 from tqdm import tqdm
 
-from htzoo.cli.compress import FORMATS
 from htzoo.compression.compress_model import milliseconds
 from htzoo.configs import load_config
 from htzoo.data.datasets.registry import find_dataset
@@ -145,7 +144,7 @@ def time_all() -> None:
 
 def formats(method: str, budget: int) -> dict[str, Any]:
     """What ``htzoo compress`` chooses."""
-    kind = FORMATS[METHODS[method]]
+    kind = METHODS[method]
     sizes = {"joint_format": INPUTS + HIDDEN} if method == "FDHT" else {"input_format": INPUTS, "hidden_format": HIDDEN}
     return {
         key: suggest(kind, columns, HIDDEN, gates=GATES, budget=GATES * HIDDEN * columns // budget)

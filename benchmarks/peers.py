@@ -100,13 +100,11 @@ def compared(result: dict[str, Any]) -> str:
 
 def _setting(name: str) -> Setting:
     """The setting, with the layers whose format some other package has."""
-    whole = SETTINGS[name]
+    whole = SETTINGS[name]((TensorTrain, TensorRing, BlockTerm, CP, Tucker))
     if name == "ucf11":
-        kept = {row: f for row, f in whole.layers.items() if row not in ("Dense", "HierarchicalTucker", "KroneckerCP")}
-        return replace(whole, layers={**kept, "TensorRing, 4 + 4 modes": {"input_format": RINGS[name]}})
-    kept = {row.split(",")[0]: f["input_format"] for row, f in whole.layers.items() if "input_format" in f}
-    kept = {row: chosen for row, chosen in kept.items() if row not in ("HierarchicalTucker", "KroneckerCP")}
-    return replace(whole, layers={row: {"input_format": chosen} for row, chosen in kept.items()})
+        return replace(whole, layers={**whole.layers, "TensorRing, 4 + 4 modes": {"input_format": RINGS[name]}})
+    chosen = {row.split(",")[0]: formats["input_format"] for row, formats in whole.layers.items() if "both" in row}
+    return replace(whole, layers={row: {"input_format": one} for row, one in chosen.items()})
 
 
 def _peers(setting: Setting, device: torch.device) -> dict[str, Contestant]:

@@ -22,8 +22,8 @@ from PIL import Image
 from htzoo.bench.chart import plot_bench
 from htzoo.bench.table import heading, markdown
 from htzoo.files import replacing
+from htzoo.formats import find_format
 from htzoo.report.machine import machine_line
-from htzoo.report.models_table import SHORT
 from htzoo.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, new_figure, save_figure, shared_look
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +69,7 @@ def _in_short(bench: dict[str, Any], peers: dict[str, Any], cnn: dict[str, Any])
     rows = _compressed(bench)
     others = {name: f"{ratio:.1f}" for name, (_, _, ratio) in peers["settings"][0]["compared"].items()}
     lines = {
-        "": [f"{SHORT.get(row['name'], row['name'])} {row['input_parameters']:,}" for row in rows],
+        "": [f"{find_format(row['name']).label()} {row['input_parameters']:,}" for row in rows],
         "---": ["---:"] * len(rows),
         "times faster than the hand loop": [f"{row['faster_than_loop']:.1f}" for row in rows],
         "times faster than `nn.LSTM`": [f"{row['faster_than_vendor']:.1f}" for row in rows],

@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
+from htzoo.names import UnknownNameError
+
 if TYPE_CHECKING:
+    from htzoo.formats import Format
     from htzoo.hub.open_model import HubOptions
 
 
@@ -57,6 +60,20 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
     return int(text)
+
+
+def format_class(text: str) -> type[Format]:
+    """The type of an argument that is the name of a format.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no such format.
+    """
+    from htzoo.formats import find_format
+
+    try:
+        return find_format(text)
+    except UnknownNameError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def listing(commands: Mapping[str, tuple[str, str]]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from htzoo.bench.settings import Setting
+    from htzoo.formats import Format
     from htzoo.nn.recurrent_layer import Recurrent
 
 FRAMES = 8  # of a clip that a model of the zoo reads here
@@ -44,7 +45,7 @@ columns:
 
 examples:
   htzoo bench                                        every format at the UCF11 setting
-  htzoo bench HierarchicalTucker TensorTrain         only these
+  htzoo bench ht tt lowrank                          only these
   htzoo bench moving_digits_ht moving_digits_tt      the recurrent layers of models of the zoo
   htzoo bench --setting cnn --threads 1 --repeats 5
   htzoo bench --device cuda --batch 64 --json > bench.json
@@ -64,15 +65,7 @@ def run(words: Sequence[str]) -> None:
     """
     parser = _parser()
     given = parser.parse_args(list(words[1:]))
-    from htzoo.formats import FORMATS
-
-    known = [*FORMATS, *config_names()]
-    for name in given.names:
-        if name not in known and not Path(name).is_file():
-            hint = did_you_mean(name, known, "give a format, or a model that htzoo models lists")
-            raise UnknownNameError(f"no format or model {name!r}: {hint}")
-    formats = [name for name in given.names if name in FORMATS]
-    models = [name for name in given.names if name not in FORMATS]
+    formats, models = _resolved(given.names)
     if given.setting is not None and models:
         parser.error(f"--setting {given.setting} is for formats, but {models[0]!r} is a model and has its own sizes")
 
@@ -126,12 +119,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _of_formats(names: Sequence[str], setting: str) -> Setting:
-    """The setting, with the layers of these formats only; of all when none is named."""
-    from htzoo.bench.settings import SETTINGS
+def _resolved(names: Sequence[str]) -> tuple[list[type[Format]], list[str]]:
+    """The formats among the names, and the models.
 
-    whole = SETTINGS[setting]
-    return replace(whole, layers={row: f for row, f in whole.layers.items() if not names or row.split(",")[0] in names})
+    Raises:
+        UnknownNameError: a name is neither.
+    """
+    from htzoo.formats import find_format, format_names
+
+    formats, models = [], []
+    for name in names:
+        if name in config_names() or Path(name).is_file():
+            models.append(name)
+            continue
+        try:
+            formats.append(find_format(name))
+        except UnknownNameError:
+            hint = did_you_mean(
+                name, [*format_names(), *config_names()], "give a format, or a model that htzoo models lists"
+            )
+            raise UnknownNameError(f"no format or model {name!r}: {hint}") from None
+    return formats, models
+
+
+def _of_formats(formats: Sequence[type[Format]], setting: str) -> Setting:
+    """The setting with the layers of these formats; of all formats if there are none."""
+    from htzoo.bench.settings import SETTINGS
+    from htzoo.formats import format_classes
+
+    return SETTINGS[setting](formats or [*format_classes().values()])
 
 
 def _of_models(names: Sequence[str]) -> list[tuple[Setting, dict[str, Recurrent]]]:

@@ -10,12 +10,10 @@ import sys
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from htzoo.cli.arguments import Parser, add_hub_options, hub_options
-from htzoo.report.models_table import SHORT
+from htzoo.cli.arguments import Parser, add_hub_options, format_class, hub_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,8 +45,6 @@ examples:
   htzoo compress lstm.pt --to tt --in-modes 8,8,8 --out-modes 4,8,8 --rank 6 -o small
 """
 
-FORMATS = {short.lower(): name for name, short in SHORT.items()}
-SHAPE = ("in_modes", "out_modes", "rank", "leaf_rank", "inner_rank", "blocks", "terms")
 LIMITS = ("budget", "macs", "joint", "hidden_to", "hidden_budget")
 
 
@@ -58,9 +54,12 @@ def run(words: Sequence[str]) -> None:
     Args:
         words: the command line, without ``htzoo``.
     """
-    parser = _parser()
+    from htzoo.formats.registry import shape_arguments
+
+    names = shape_arguments()
+    parser = _parser(names)
     given, training = parser.parse_known_args(words[1:])
-    shape = {key: getattr(given, key) for key in SHAPE if getattr(given, key) is not None}
+    shape = {key: getattr(given, key) for key in names if getattr(given, key) is not None}
     if training and given.fine_tune is None:
         parser.error(f"unrecognized arguments: {' '.join(training)}; those of htzoo fit need --fine-tune CONFIG")
     for word in training:
@@ -69,7 +68,7 @@ def run(words: Sequence[str]) -> None:
                 f"{word} would train another format than the compressed one: give --to and its limits or shape"
             )
     if given.to is None:
-        _check_without_format(parser, given)
+        _check_without_format(parser, given, names)
     elif (given.budget is None and given.macs is None) == (not shape):
         parser.error(
             "give either --budget or --macs, or the shape: --in-modes, --out-modes and the ranks of the format"
@@ -117,12 +116,15 @@ def run(words: Sequence[str]) -> None:
             _fine_tune(given.fine_tune, training, formats, given.output, shlex.join(["htzoo", *words]))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(shape_names: Sequence[str]) -> argparse.ArgumentParser:
     parser = Parser("compress", DESCRIPTION)
     parser.add_argument("model", metavar="CKPT_OR_NAME", help="state dict (.pt, .safetensors), checkpoint, or model")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
     parser.add_argument(
-        "--to", choices=FORMATS, help="format of the input-to-hidden weight (default: all formats as in --fine-tune)"
+        "--to",
+        type=format_class,
+        metavar="FORMAT",
+        help="format of the input-to-hidden weight: ht, tt, lowrank, ... (default: all formats as in --fine-tune)",
     )
     parser.add_argument(
         "--budget", type=_limit, metavar="N", help="parameters that it may have, or 50x for 50 times fewer than now"
@@ -134,7 +136,12 @@ def _parser() -> argparse.ArgumentParser:
         help="multiply-adds a frame that each new weight may take, or 2x for 2 times fewer than a dense one takes",
     )
     parser.add_argument("--joint", action="store_true", help="one network for both weights of the first layer")
-    parser.add_argument("--hidden-to", choices=FORMATS, help="format of the hidden-to-hidden weights (default: dense)")
+    parser.add_argument(
+        "--hidden-to",
+        type=format_class,
+        metavar="FORMAT",
+        help="format of the hidden-to-hidden weights (default: dense)",
+    )
     parser.add_argument(
         "--hidden-budget", type=_limit, metavar="N", help="parameters that each of them may have, or 10x"
     )
@@ -152,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     shape = parser.add_argument_group("shape, in place of a budget")
-    for name in SHAPE:
+    for name in shape_names:
         shape.add_argument(_flag(name), dest=name, type=_numbers, metavar="N,N" if "mode" in name else "N")
     add_hub_options(parser)
     return parser
@@ -183,39 +190,37 @@ def _limit(text: str) -> tuple[float, bool]:
     return number, text.endswith("x")
 
 
-def _check_without_format(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+def _check_without_format(parser: argparse.ArgumentParser, given: argparse.Namespace, names: Sequence[str]) -> None:
     """Make sure that a configuration gives the formats, and nothing else says something of them."""
-    alone = [_flag(key) for key in (*LIMITS, *SHAPE) if getattr(given, key) is not parser.get_default(key)]
+    alone = [_flag(key) for key in (*LIMITS, *names) if getattr(given, key) is not parser.get_default(key)]
     if alone:
         parser.error(f"{alone[0]} is given without --to: give the format of the input-to-hidden weight")
     if given.fine_tune is None:
         parser.error("give --to and how small, such as --to ht --budget 50x, or --fine-tune CONFIG for its formats")
 
 
-def _check_shape(parser: argparse.ArgumentParser, to: str, shape: Collection[str]) -> None:
+def _check_shape(parser: argparse.ArgumentParser, to: type[Format], shape: Collection[str]) -> None:
     """Make sure that what is given of a shape is what the format takes."""
-    from htzoo.formats import FORMATS as CLASSES
+    from htzoo.formats.registry import shape_arguments
 
     if not shape:
         return
-    takes = [key for key in SHAPE if key in signature(CLASSES[FORMATS[to]]).parameters]
+    takes = shape_arguments(to)
     wrong = [f"{_flag(key)} is not among them" for key in shape if key not in takes]
     wrong += [f"{_flag(key)} is missing" for key in takes if key not in shape]
     if wrong:
-        parser.error(f"--to {to} takes {', '.join(map(_flag, takes))}: {wrong[0]}")
+        parser.error(f"--to {to.short_name} takes {', '.join(map(_flag, takes))}: {wrong[0]}")
 
 
 def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, Format | None]:
     """What becomes of the weights of a layer."""
-    from htzoo.formats import format_from_dict
-
     if given.to is None:
         return _formats_of(given.fine_tune)
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[type(layer).__name__]
     columns = layer.input_size + (layer.hidden_size if given.joint else 0)
     old = ("weight_ih_l0", "weight_hh_l0", "weight_l0") if given.joint else ("weight_ih_l0", "weight_l0")
     if shape:
-        chosen = format_from_dict({"name": FORMATS[given.to], **shape})
+        chosen = given.to(**shape)
     else:
         budget = _parameters("--budget", given.budget, layer, old)
         chosen = _suggested(given.to, columns, layer.hidden_size, gates, budget, given.macs)
@@ -263,13 +268,13 @@ def _parameters(flag: str, limit: tuple[float, bool] | None, layer: nn.Module, n
 
 
 def _suggested(
-    name: str, columns: int, hidden: int, gates: int, budget: int | None, limit: tuple[float, bool] | None
+    kind: type[Format], columns: int, hidden: int, gates: int, budget: int | None, limit: tuple[float, bool] | None
 ) -> Format:
     """The format within limits of parameters and of multiply-adds."""
     from htzoo.formats.suggest import suggest
 
     macs = limit and int(gates * hidden * columns / limit[0] if limit[1] else limit[0])
-    return suggest(FORMATS[name], columns, hidden, gates=gates, budget=budget, macs=macs)
+    return suggest(kind, columns, hidden, gates=gates, budget=budget, macs=macs)
 
 
 def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: bool, output: Path) -> None:

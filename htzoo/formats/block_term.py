@@ -10,7 +10,7 @@ from htzoo.formats.network import Core
 
 @dataclass(frozen=True)
 class BlockTerm(ModeFormat):
-    """A sum of Tucker terms over pairs of modes, stacked over an edge ``b`` that all cores share.
+    """A sum of Tucker terms (blocks) over pairs of modes, stacked along an edge ``b`` that all cores share.
 
     ``W[o, i] = sum_b sum_{p_1..p_d} G[b, p_1..p_d] prod_k A_k[b, i_k, o_k, p_k]``. Ye et al., "Learning Compact
     Recurrent Neural Networks with Block-Term Tensor Decomposition", CVPR 2018.
@@ -19,11 +19,15 @@ class BlockTerm(ModeFormat):
         in_modes: factors of the input size.
         out_modes: factors of the output size, as many as input modes.
         rank: size of every axis of a block's core tensor.
-        blocks: how many terms.
+        blocks: number of Tucker terms.
 
     Raises:
-        ValueError: the modes are not paired, or a number is not above zero.
+        ValueError: the modes are not paired, or an argument is not a whole number above zero.
     """
+
+    short_name = "bt"
+    paper = "Ye et al.: Learning Compact Recurrent Neural Networks with Block-Term Tensor Decomposition, CVPR 2018"
+    paired = True
 
     rank: int
     blocks: int
@@ -31,7 +35,6 @@ class BlockTerm(ModeFormat):
     def __post_init__(self) -> None:
         """Check modes, rank and blocks."""
         super().__post_init__()
-        self._check_paired()
         positive_integers("rank", [self.rank])
         positive_integers("blocks", [self.blocks])
 

@@ -12,17 +12,21 @@ from htzoo.formats.network import Core
 class CP(ModeFormat):
     """``W[o, i] = sum_r U_1[o_1, r] .. U_q[o_q, r] V_1[i_1, r] .. V_p[i_p, r]``.
 
-    Input and output modes have separate factor matrices, so that their numbers may differ. Tjandra, Sakti and
-    Nakamura, "Tensor Decomposition for Compressing Recurrent Neural Network", arXiv 1802.10410.
+    Input and output modes have separate factor matrices, so there may be more of the one than of the other.
+
+    Tjandra, Sakti and Nakamura, "Tensor Decomposition for Compressing Recurrent Neural Network", arXiv 1802.10410.
 
     Args:
         in_modes: factors of the input size.
         out_modes: factors of the output size.
-        rank: how many products are added up.
+        rank: number of rank-one terms.
 
     Raises:
         ValueError: a mode or the rank is not above zero.
     """
+
+    short_name = "cp"
+    paper = "Tjandra, Sakti, Nakamura: Tensor Decomposition for Compressing Recurrent Neural Network, arXiv 1802.10410"
 
     rank: int
 

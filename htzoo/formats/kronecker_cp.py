@@ -10,22 +10,26 @@ from htzoo.formats.network import Core
 
 @dataclass(frozen=True)
 class KroneckerCP(ModeFormat):
-    """A sum of Kronecker products of low-rank matrices; the terms are stacked over an edge ``t`` that all cores share.
+    """A sum of Kronecker products of low-rank matrices; the terms are stacked along an edge ``t`` that all cores share.
 
     ``W = sum_t A_t1 (x) A_t2 (x) .. (x) A_td``, and ``A_tk[o_k, i_k] = sum_r u_k[t, r, o_k] v_k[t, r, i_k]``. With
     rank 1 this is CP. **Our reading** of Wang et al., "Kronecker CP Decomposition with Fast Multiplication for
-    Compressing RNNs", arXiv 2008.09342: neither their shapes nor their code are public, so that no published count
+    Compressing RNNs", arXiv 2008.09342: neither their shapes nor their code are public, so no published count
     confirms it.
 
     Args:
         in_modes: factors of the input size.
         out_modes: factors of the output size, as many as input modes.
         rank: rank of every Kronecker factor.
-        terms: how many Kronecker products are added up.
+        terms: number of Kronecker products.
 
     Raises:
-        ValueError: the modes are not paired, or a number is not above zero.
+        ValueError: the modes are not paired, or an argument is not a whole number above zero.
     """
+
+    short_name = "kcp"
+    paper = "Wang et al.: Kronecker CP Decomposition with Fast Multiplication for Compressing RNNs, arXiv 2008.09342"
+    paired = True
 
     rank: int
     terms: int
@@ -33,7 +37,6 @@ class KroneckerCP(ModeFormat):
     def __post_init__(self) -> None:
         """Check modes, rank and terms."""
         super().__post_init__()
-        self._check_paired()
         positive_integers("rank", [self.rank])
         positive_integers("terms", [self.terms])
 

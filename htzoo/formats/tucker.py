@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from htzoo.formats.format import ModeFormat, positive_integers
 from htzoo.formats.network import Core
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 @dataclass(frozen=True)
 class Tucker(ModeFormat):
-    """One core tensor over all modes, and a factor matrix a mode.
+    """One core tensor over all modes, and a factor matrix for each mode.
 
     ``W[o, i] = sum_{r, s} G[r_1..r_p, s_1..s_q] prod_k V_k[i_k, r_k] prod_k U_k[o_k, s_k]``. Tjandra, Sakti and
     Nakamura, "Tensor Decomposition for Compressing Recurrent Neural Network", arXiv 1802.10410.
 
-    A mode whose rank is its size has no factor matrix, and stands in the core tensor itself: a square factor would add
-    parameters and no freedom. TedNet's "Tucker-2" of 94,880 parameters is ``Tucker((16, 16, 8), (2048,), (10, 16, 8,
-    10))`` for an LSTM.
+    A mode whose rank equals its size has no factor matrix and is an axis of the core tensor: a square factor would add
+    parameters and no expressive power. TedNet's "Tucker-2" of 94,880 parameters is, for an LSTM,
+    ``Tucker((16, 16, 8), (2048,), (10, 16, 8, 10))``.
 
     Args:
         in_modes: factors of the input size.
-        out_modes: factors of the output size; their number may differ.
-        rank: one number, or one a mode, input modes first. At most the size of the mode, the gates counted.
+        out_modes: factors of the output size.
+        rank: one integer for all, or one for each mode, input modes first. At most the size of the mode, gates counted.
 
     Raises:
-        ValueError: there is not one rank a mode.
+        ValueError: the number of ranks is not that of the modes.
     """
+
+    short_name = "tucker"
+    paper = "Tjandra, Sakti, Nakamura: Tensor Decomposition for Compressing Recurrent Neural Network, arXiv 1802.10410"
 
     rank: int | tuple[int, ...]
 
@@ -50,3 +57,13 @@ class Tucker(ModeFormat):
                 axes[f"r_{mode}"] = rank
                 factors.append(Core.of(f"{side}_factor_{mode[1:]}", **{mode: size, f"r_{mode}": rank}))
         return (Core.of("core", **axes), *factors)
+
+    @classmethod
+    def num_ranks(cls, in_count: int, out_count: int) -> int:
+        """One a mode."""
+        return in_count + out_count
+
+    @classmethod
+    def from_ranks(cls, in_modes: tuple[int, ...], out_modes: tuple[int, ...], ranks: tuple[int, ...]) -> Self:
+        """See :meth:`Format.from_ranks`."""
+        return cls(in_modes, out_modes, ranks)

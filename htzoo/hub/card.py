@@ -13,6 +13,7 @@ import yaml
 from torch import nn
 
 from htzoo.data.clips.frame_sampler import FrameSampler
+from htzoo.formats import find_format
 from htzoo.hub.config import ModelConfig
 from htzoo.models import count_parameters
 from htzoo.report.parameter_table import parameter_table
@@ -27,22 +28,6 @@ _LICENCES = {
     "CC BY 4.0": "cc-by-4.0",
     "CC BY-SA 4.0": "cc-by-sa-4.0",
     "CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0",
-}
-_PAPERS = {
-    "TensorTrain": "Yang, Krompass, Tresp: Tensor-Train Recurrent Neural Networks for Video Classification, ICML 2017",
-    "BlockTerm": (
-        "Ye et al.: Learning Compact Recurrent Neural Networks with Block-Term Tensor Decomposition, CVPR 2018"
-    ),
-    "TensorRing": (
-        "Pan et al.: Compressing Recurrent Neural Networks with Tensor Ring for Action Recognition, AAAI 2019"
-    ),
-    "HierarchicalTucker": (
-        "Yin et al.: Compressing Recurrent Neural Networks Using Hierarchical Tucker Tensor Decomposition, "
-        "arXiv 2005.04366"
-    ),
-    "KroneckerCP": (
-        "Wang et al.: Kronecker CP Decomposition with Fast Multiplication for Compressing RNNs, arXiv 2008.09342"
-    ),
 }
 _JOINT = (
     "Yin et al.: Towards Extremely Compact RNNs for Video Recognition with Fully Decomposed Hierarchical Tucker "
@@ -245,7 +230,7 @@ def _citation(config: ModelConfig, training: Training | None) -> Iterator[str]:
         yield "Apache-2.0, as htzoo."
     else:
         yield f"The data set's licence is {training.licence}, and so is that of the weights. The code is Apache-2.0."
-    papers = [_PAPERS[name] for name in _formats(config) if name in _PAPERS]
+    papers = [paper for name in _formats(config) if (paper := find_format(name).paper)]
     if config.arguments.get("joint_format") is not None:
         papers.append(_JOINT)
     if papers:

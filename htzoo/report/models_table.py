@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from htzoo.formats import find_format
 from htzoo.report.parameter_table import PARTS, fewer, first_parameters, layer_parameters
 
-SHORT = {
-    "HierarchicalTucker": "HT",
-    "TensorTrain": "TT",
-    "TensorRing": "TR",
-    "BlockTerm": "BT",
-    "KroneckerCP": "KCP",
-    "CP": "CP",
-    "Tucker": "Tucker",
-}
-_KINDS = {"input_format": "input to hidden", "hidden_format": "hidden to hidden", "joint_format": "both, joint"}
+_WEIGHTS = {"input_format": "input to hidden", "hidden_format": "hidden to hidden", "joint_format": "both, joint"}
 
 
 def format_name(design: Mapping[str, Any]) -> str:
     """The formats of a model in a word or two: ``HT``, ``HT + HT`` (hidden weight too), ``joint HT``, ``dense``."""
-    given = {key: design[key] for key in _KINDS if design[key] is not None}
-    names = [("joint " if key == "joint_format" else "") + SHORT[value["name"]] for key, value in given.items()]
+    given = {key: design[key] for key in _WEIGHTS if design[key] is not None}
+    names = [
+        ("joint " if key == "joint_format" else "") + find_format(value["name"]).label() for key, value in given.items()
+    ]
     return " + ".join(names) if names else "dense"
 
 
@@ -74,7 +68,7 @@ def _sheet(design: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {dataset}{design['classes']} classes, {frames}{through}"
     layers = f"{design['num_layers']} layers of " if design["num_layers"] > 1 else ""
     yield f"  {layers}{design['cell']} {design['input_size']:,} -> {design['hidden_size']:,}"
-    for key, words in _KINDS.items():
+    for key, words in _WEIGHTS.items():
         if design[key] is not None:
             yield f"  {words}: {_format_text(design[key])}"
     yield ""

@@ -11,9 +11,10 @@ from htzoo.bench.baselines import HandLoop
 from htzoo.bench.memory import peak_memory
 from htzoo.bench.settings import SETTINGS, Setting
 from htzoo.bench.table import markdown, results
-from htzoo.formats import HierarchicalTucker, TensorTrain
+from htzoo.formats import HierarchicalTucker, TensorTrain, format_classes
 from htzoo.nn import LSTM
 
+ALL = [*format_classes().values()]
 CPU = torch.device("cpu")
 TT = TensorTrain((4, 4, 6), (2, 2, 4), 2)
 SMALL = Setting("test", 96, 16, frames=3, batch=2, layers={"TT": {"input_format": TT}})
@@ -71,7 +72,8 @@ def test_rows_and_ratios() -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_shapes_fit_the_settings(name: str) -> None:
-    setting = SETTINGS[name]
+    setting = SETTINGS[name](ALL)
+    assert {row.split(",")[0] for row in setting.layers} == {cls.__name__ for cls in ALL}
     for formats in setting.layers.values():
         for key, chosen in formats.items():
             columns = {"input_format": setting.input_size, "hidden_format": setting.hidden_size}
@@ -81,7 +83,7 @@ def test_shapes_fit_the_settings(name: str) -> None:
 
 
 def test_published_counts() -> None:
-    layers = SETTINGS["ucf11"].layers
+    layers = SETTINGS["ucf11"](ALL).layers
     counts = {name: f["input_format"].network(57600, 256, 4).num_parameters for name, f in layers.items() if f}
     wanted = {"HierarchicalTucker": 1245, "TensorTrain": 3360, "TensorRing": 1725, "BlockTerm": 3392}
     assert {name: counts[name] for name in wanted} == wanted

@@ -11,7 +11,7 @@ SMALL = ["--batch", "1", "--frames", "1", "--repeats", "1"]
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    words = ["bench", "TensorTrain", "CP", "--json", "--picture", str(tmp_path / "bench.png"), *SMALL]
+    words = ["bench", "tt", "CP", "LowRank", "--json", "--picture", str(tmp_path / "bench.png"), *SMALL]
     assert main(words) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["command"] == "htzoo " + " ".join(words)
@@ -19,7 +19,7 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str], tmp_path: Path
     (setting,) = document["settings"]
     rows = {row["name"]: row for row in setting["rows"]}
     assert rows["TensorTrain"]["input_parameters"] == 3360
-    assert {name for name, row in rows.items() if not row["rival"]} == {"TensorTrain", "CP"}
+    assert {name for name, row in rows.items() if not row["rival"]} == {"TensorTrain", "CP", "LowRank"}
     assert rows["CP"]["memory"] < rows["torch.nn.LSTM"]["memory"]
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 

@@ -156,7 +156,7 @@ def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: py
         (["classify", "a", "b", "--stride", "1"], 2, "--stride is given without --window"),
         (["export", "a", "-o", "a.tflite"], 2, "give a file that ends in .onnx or .pt2"),
         (["compress", "a", "--to", "tt", "-o", "b"], 2, "give either --budget or --macs, or the shape"),
-        (["compress", "a", "--to", "xx", "-o", "b"], 2, "invalid choice: 'xx'"),
+        (["compress", "a", "--to", "xx", "-o", "b"], 2, "no format 'xx': known formats are bt, cp,"),
         (["compress", "a", "-o", "b"], 2, "give --to and how small, such as --to ht --budget 50x, or --fine-tune"),
         (["compress", "a", "--budget", "9", "-o", "b"], 2, "--budget is given without --to"),
         (["compress", "a", "--fine-tune", "fir_ht", "--hidden-to", "tt", "-o", "b"], 2, "--hidden-to is given without"),
@@ -182,6 +182,7 @@ def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: py
         (["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b"], 1, "a.pt is no file"),
         (["compress", "a.pt", "--to", "tt", "--in-modes", "8,8", "-o", "b"], 2, "--rank: --out-modes is missing"),
         (["compress", "a.pt", "--to", "tt", "--blocks", "2", "-o", "b"], 2, "--blocks is not among them"),
+        (["compress", "a.pt", "--to", "LowRank", "--blocks", "2", "-o", "b"], 2, "--to lowrank takes --rank: --blocks"),
         (["classify", "a", "b", "--top", "x"], 2, "argument --top: 'x' is not a whole number"),
         (["classify", "a", "b", "--window", "x"], 2, "argument --window: 'x' is not a number"),
         (

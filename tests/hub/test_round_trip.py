@@ -15,7 +15,7 @@ import torch
 import htzoo
 from htzoo.data import MovingDigits, count_frames, read_frames, uniform_indices
 from htzoo.data.clips.frame_sampler import FrameSampler
-from htzoo.formats import FORMATS, format_from_dict
+from htzoo.formats import Format, HierarchicalTucker, LowRank, TensorTrain, format_classes
 from htzoo.hub.config import ModelConfig, Result, read_config
 from htzoo.hub.kinds import ARGUMENTS, describe
 from htzoo.hub.save import save_pretrained
@@ -24,18 +24,10 @@ from htzoo.nn import GRU, LSTM, RNN
 from tests.cli.command import ROOT
 from tests.hub.conftest import SAMPLING, small_model
 
-SHAPES = {
-    "CP": {"rank": 3},
-    "BlockTerm": {"rank": 2, "blocks": 2},
-    "HierarchicalTucker": {"leaf_rank": 2, "inner_rank": 2, "tree": [[3, 1], 2]},
-    "KroneckerCP": {"rank": 2, "terms": 2},
-    "TensorRing": {"rank": 2},
-    "TensorTrain": {"rank": [2, 3]},
-    "Tucker": {"rank": 2},
-}
-MODES = {"in_modes": [8, 8, 9], "out_modes": [2, 2, 4]}
 JOINT = {"name": "HierarchicalTucker", "in_modes": [4, 8, 8], "out_modes": [2, 2, 4], "leaf_rank": 2, "inner_rank": 2}
-FORMAT_CASES = [{"name": name, **MODES, **shape} for name, shape in SHAPES.items()]
+
+
+EXAMPLE_SIZES = {"frame_size": (4, 5, 3), "hidden_size": 24}  # for the examples of all formats
 
 
 def check(model: VideoClassifier, folder: Path, frames: int = 4) -> None:
@@ -50,14 +42,15 @@ def check(model: VideoClassifier, folder: Path, frames: int = 4) -> None:
     assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in model.state_dict().items())
 
 
-def test_every_format_is_tried() -> None:
-    assert {*SHAPES, "Dense"} == set(FORMATS)
+@pytest.mark.parametrize("cls", format_classes().values())
+def test_formats(cls: type[Format], tmp_path: Path) -> None:
+    check(small_model(input_format=cls.example().to_dict(), **EXAMPLE_SIZES), tmp_path)
 
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
-@pytest.mark.parametrize("form", [None, *FORMAT_CASES], ids=lambda form: form["name"] if form else "Dense")
-def test_formats_and_cells(form: dict[str, object] | None, cell: str, tmp_path: Path) -> None:
-    check(small_model(input_format=form, cell=cell), tmp_path)
+@pytest.mark.parametrize("form", [None, HierarchicalTucker.example().to_dict(), LowRank(3).to_dict()])
+def test_cells(form: dict[str, object] | None, cell: str, tmp_path: Path) -> None:
+    check(small_model(input_format=form, cell=cell, **EXAMPLE_SIZES), tmp_path)
 
 
 def test_other_arguments(tmp_path: Path) -> None:
@@ -77,7 +70,7 @@ def test_with_a_cnn_that_is_never_downloaded(frozen: bool, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("cls", [LSTM, GRU, RNN])
 def test_layers(cls: type[LSTM], tmp_path: Path) -> None:
-    form = format_from_dict(FORMAT_CASES[2])
+    form = TensorTrain((24, 24), (4, 4), 3)
     layer = cls(576, 16, 2, batch_first=True, bidirectional=True, dropout=0.1, input_format=form)
     layer.eval()
     loaded = htzoo.from_pretrained(save_pretrained(layer, tmp_path))

@@ -10,13 +10,13 @@ from PIL import Image
 from htzoo.formats import (
     CP,
     BlockTerm,
-    Dense,
     Format,
     HierarchicalTucker,
     KroneckerCP,
     TensorRing,
     TensorTrain,
     Tucker,
+    format_classes,
 )
 from htzoo.hub.model_info import read_info
 from htzoo.models.model_info import first_layer_weights
@@ -24,7 +24,7 @@ from htzoo.report.network_diagram import draw_network, plot_design
 from htzoo.report.network_layout import lay_out
 
 IN, OUT = (4, 5, 6), (2, 3, 4)
-FORMATS: list[Format] = [
+SHAPES: list[Format] = [
     HierarchicalTucker(IN, OUT, 2, 2),
     TensorTrain(IN, OUT, 3),
     TensorRing(IN, OUT, 2),
@@ -32,13 +32,13 @@ FORMATS: list[Format] = [
     KroneckerCP(IN, OUT, 2, 3),
     CP(IN, OUT, 7),
     Tucker(IN, OUT, (4, 2, 3, 2, 2, 2)),
-    Dense(),
 ]
+CASES = [*((shape, 120) for shape in SHAPES), *((cls.example(), 60) for cls in format_classes().values())]
 
 
-@pytest.mark.parametrize("format", FORMATS, ids=lambda format: type(format).__name__)
-def test_nothing_overlaps_and_everything_is_named(format: Format) -> None:
-    network = format.network(120, 24, 4)
+@pytest.mark.parametrize(("format", "size"), CASES)
+def test_nothing_overlaps_and_everything_is_named(format: Format, size: int) -> None:
+    network = format.network(size, 24, 4)
     layout = lay_out(network)
     places = [*layout.cores, *layout.hubs.values()]
     apart = [math.dist(a, b) for k, a in enumerate(places) for b in places[:k]]
@@ -62,16 +62,16 @@ def test_shapes_of_the_layouts() -> None:
     def layout(format: Format):
         return lay_out(format.network(120, 24, 4))
 
-    assert len({y for _, y in layout(FORMATS[1]).cores}) == 1  # a train is a line
-    ring = layout(FORMATS[2]).cores
+    assert len({y for _, y in layout(SHAPES[1]).cores}) == 1  # a train is a line
+    ring = layout(SHAPES[2]).cores
     centre = sum(x for x, _ in ring) / 6, sum(y for _, y in ring) / 6
     assert len({round(math.dist(place, centre), 6) for place in ring}) == 1
-    tree = FORMATS[0].network(120, 24, 4)
-    heights = {core.name: y for core, (_, y) in zip(tree.cores, layout(FORMATS[0]).cores, strict=True)}
+    tree = SHAPES[0].network(120, 24, 4)
+    heights = {core.name: y for core, (_, y) in zip(tree.cores, layout(SHAPES[0]).cores, strict=True)}
     assert max(heights, key=heights.__getitem__) == "transfer_1_3"
-    assert layout(FORMATS[3]).stacked == "b"
-    assert layout(FORMATS[4]).stacked == "t"
-    assert set(layout(FORMATS[5]).hubs) == {"r"}
+    assert layout(SHAPES[3]).stacked == "b"
+    assert layout(SHAPES[4]).stacked == "t"
+    assert set(layout(SHAPES[5]).hubs) == {"r"}
 
 
 def test_a_picture_is_written(tmp_path: Path) -> None:

@@ -1,143 +1,83 @@
-"""Every format against its own dense matrix, in float64."""
-
-import importlib
-import math
-from dataclasses import replace
+"""What the formats are: names, parameter counts, definitions, and what is refused."""
 
 import pytest
 import torch
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from htzoo.formats import (
     CP,
-    FORMATS,
     BlockTerm,
     Dense,
     Format,
     HierarchicalTucker,
     KroneckerCP,
+    LowRank,
     TensorRing,
     TensorTrain,
     Tucker,
+    find_format,
+    format_classes,
     format_from_dict,
 )
-from htzoo.formats.apply import multiply
-from htzoo.formats.contract import frobenius_norm, to_dense
-from htzoo.formats.initialize import initialize
-from htzoo.formats.network import Network
-from htzoo.formats.plan import CPU, GPU, Machine, plan
+from htzoo.formats.contract import to_dense
+from htzoo.names import UnknownNameError
+from tests.formats.shapes import (
+    BT_UCF11,
+    CP_UCF11,
+    HT_UCF11,
+    KCP_UCF11,
+    TR_UCF11,
+    TT_UCF11,
+    TUCKER_UCF11,
+    UCF11,
+    features,
+)
 
-HT_UCF11 = HierarchicalTucker((8, 10, 10, 9, 8), (4, 4, 2, 4, 2), leaf_rank=4, inner_rank=5)
-
-
-TT_UCF11 = TensorTrain((8, 20, 20, 18), (4, 4, 4, 4), 4)
-TR_UCF11 = TensorRing((4, 2, 5, 8, 6, 5, 3, 2), (4, 4, 2, 4, 2), (10, *[5] * 12))
-BT_UCF11 = BlockTerm((8, 20, 20, 18), (4, 4, 4, 4), 4, 2)
-CP_UCF11 = CP((8, 20, 20, 18), (4, 4, 4, 4), 10)
-KCP_UCF11 = KroneckerCP((4, 20, 20, 36), (2, 8, 8, 2), 2, 1)
-TUCKER_UCF11 = Tucker((8, 20, 20, 18), (4, 4, 4, 4), 2)
-UCF11 = [HT_UCF11, TT_UCF11, TR_UCF11, BT_UCF11, CP_UCF11, KCP_UCF11, TUCKER_UCF11]
-
-
-@st.composite
-def trees(draw: st.DrawFn, count: int) -> object:
-    """A dimension tree over the modes 1 to ``count``, in any order."""
-    nodes: list[object] = list(draw(st.permutations(range(1, count + 1))))
-    while len(nodes) > 1:
-        right = nodes.pop(draw(st.integers(0, len(nodes) - 1)))
-        left = nodes.pop(draw(st.integers(0, len(nodes) - 1)))
-        nodes.append((left, right))
-    return nodes[0]
+CLASSES = format_classes().values()
 
 
-@st.composite
-def formats(draw: st.DrawFn, names: tuple[str, ...] = tuple(FORMATS)) -> tuple[Format, int, int]:
-    """A format with two to six modes, and the features that it stands for."""
-
-    def modes(count: int) -> tuple[int, ...]:
-        size = st.integers(1, 4 if count < 5 else 3)
-        return tuple(draw(st.lists(size, min_size=count, max_size=count)))
-
-    def ranks(count: int) -> int | tuple[int, ...]:
-        several = st.lists(st.integers(1, 4), min_size=count, max_size=count).map(tuple)
-        return draw(st.one_of(st.integers(1, 3), several))
-
-    name = draw(st.sampled_from(names))
-    count = draw(st.integers(2, 6))
-    in_modes, out_modes = modes(count), modes(count)
-    if name in ("TensorRing", "CP", "Tucker"):
-        in_modes, out_modes = modes(draw(st.integers(1, 6))), modes(draw(st.integers(1, 5)))
-    number = st.integers(1, 3)
-    chosen: Format
-    match name:
-        case "Dense":
-            chosen = Dense()
-        case "TensorTrain":
-            chosen = TensorTrain(in_modes, out_modes, ranks(count - 1))
-        case "TensorRing":
-            chosen = TensorRing(in_modes, out_modes, ranks(len(in_modes) + len(out_modes)))
-        case "Tucker":
-            whole = st.tuples(*(st.integers(1, min(size, 2)) for size in (*in_modes, *out_modes)))
-            chosen = Tucker(in_modes, out_modes, draw(whole))
-        case "CP":
-            chosen = CP(in_modes, out_modes, draw(number))
-        case "KroneckerCP":
-            chosen = KroneckerCP(in_modes, out_modes, draw(number), draw(number))
-        case "BlockTerm":
-            chosen = BlockTerm(in_modes, out_modes, draw(st.integers(1, 2)), draw(number))
-        case _:
-            tree = draw(st.one_of(st.none(), trees(count)))
-            chosen = HierarchicalTucker(in_modes, out_modes, draw(number), draw(number), tree)  # type: ignore[arg-type]
-    return chosen, math.prod(in_modes), math.prod(out_modes)
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_format_describes_itself(cls: type[Format]) -> None:
+    example = cls.example()
+    assert type(example) is cls
+    network = example.network(60, 24, 4)
+    assert (network.in_features, network.out_features) == (60, 96)
+    assert cls.__doc__ and cls.__doc__[0] != cls.__name__[0]  # written, not made by dataclass
+    assert cls.label().lower() == cls.short_name
+    assert not cls.paper.endswith(".")
+    for name in (cls.__name__, cls.short_name, cls.short_name.upper(), cls.__name__.lower()):
+        assert find_format(name) is cls
 
 
-def build(drawn: tuple[Format, int, int], gates: int) -> tuple[Network, list[torch.Tensor]] | None:
-    """The network with random cores, or None where the drawn ranks are more than the modes allow."""
-    chosen, in_features, out_features = drawn
-    try:
-        network = chosen.network(in_features, out_features, gates)
-    except ValueError:  # what it says is tested below
-        return None
-    generator = torch.Generator().manual_seed(0)
-    cores = [torch.randn(core.shape, generator=generator, dtype=torch.float64) for core in network.cores]
-    return network, [core.requires_grad_() for core in cores]
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_rank_counts(cls: type[Format]) -> None:
+    """``num_ranks`` is the number of ranks that ``from_ranks`` uses: raising any of them adds parameters."""
+    modes = (4, 5, 6, 7)
+    twos = (2,) * cls.num_ranks(4, 4)
+    few = cls.from_ranks(modes, modes, twos).network(840, 840).num_parameters
+    for k in range(len(twos)):
+        more = cls.from_ranks(modes, modes, (*twos[:k], 3, *twos[k + 1 :])).network(840, 840)
+        assert more.num_parameters > few
 
 
-@pytest.mark.parametrize("name", FORMATS)
-@settings(deadline=None, max_examples=15)
-@given(st.data(), st.sampled_from([1, 3, 4]), st.sampled_from([1, 5, 64]))
-def test_product_and_gradients_equal_the_dense_matrix(name: str, data: st.DataObject, gates: int, rows: int) -> None:
-    built = build(data.draw(formats((name,))), gates)
-    if built is None:
-        return
-    network, cores = built
-    x = torch.randn(rows, network.in_features, dtype=torch.float64, requires_grad=True)
-    upstream = torch.randn(rows, network.out_features, dtype=torch.float64)
-    ours = multiply(network, cores, x)
-    dense = x @ to_dense(network, cores).T
-    scale = 1 + dense.abs().max()
-    assert (ours - dense).abs().max() < 1e-10 * scale
-    for got, expected in zip(
-        torch.autograd.grad(ours, [x, *cores], upstream), torch.autograd.grad(dense, [x, *cores], upstream), strict=True
+def test_each_name_belongs_to_one_format() -> None:
+    before = format_classes()
+    for name, short_name in (("Other", "tt"), ("TT", "other"), ("Other", "tensortrain"), ("TensorTrain", "other")):
+        with pytest.raises(
+            ValueError, match=rf"format {name} \('{short_name}'\) .* is named like TensorTrain \('tt'\)"
+        ):
+            type(name, (Format,), {"short_name": short_name})
+    assert format_classes() == before
+
+
+def test_unknown_names() -> None:
+    for name, message in (
+        ("HierarchicalTuckr", "did you mean HierarchicalTucker"),
+        ("lowrnk", r"did you mean lowrank\?"),
+        ("xyz", "known formats are bt, cp, dense, ht, kcp, lowrank, tr, tt, tucker"),
     ):
-        assert (got - expected).abs().max() < 1e-10 * (1 + expected.abs().max())
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@settings(deadline=None, max_examples=10)
-@given(st.data(), st.sampled_from([1, 4]))
-def test_norm_and_initial_variance_are_exact(name: str, data: st.DataObject, gates: int) -> None:
-    built = build(data.draw(formats((name,))), gates)
-    if built is None:
-        return
-    network, cores = built
-    assert torch.isclose(frobenius_norm(network, cores), to_dense(network, cores).norm(), rtol=1e-10)
-    for variance in (None, 0.3):
-        initialize(network, cores, variance)
-        expected = 1 / network.in_features if variance is None else variance
-        assert to_dense(network, cores).square().mean().item() == pytest.approx(expected, rel=1e-10)
+        with pytest.raises(UnknownNameError, match=message):
+            find_format(name)
 
 
 FEATURES = (2048, 2048)  # of a CNN, to an LSTM
@@ -170,6 +110,7 @@ HOLLYWOOD2 = TensorTrain((10, 18, 13, 30), (4, 4, 4, 4), 4)
         (CP((64, 32), (32, 64), 400), FEATURES, 4, 115200),
         (Tucker((16, 16, 8), (2048,), (10, 16, 8, 10)), FEATURES, 4, 94880),
         (Dense(), (57600, 256), 4, 58982400),
+        (LowRank(4), (57600, 256), 4, 4 * (57600 + 1024)),
     ],
 )
 def test_published_counts(chosen: Format, features: tuple[int, int], gates: int, count: int) -> None:
@@ -224,7 +165,7 @@ def test_one_entry_of_a_hierarchical_tucker_is_the_sum_over_its_tree() -> None:
 
 def entry(chosen: Format, o: tuple[int, ...], i: tuple[int, ...]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """One entry of a matrix with random cores, and the cores."""
-    network = chosen.network(math.prod(chosen.in_modes), math.prod(chosen.out_modes))  # type: ignore[attr-defined]
+    network = chosen.network(*features(chosen))
     cores = {core.name: torch.randn(core.shape, dtype=torch.float64) for core in network.cores}
     matrix = to_dense(network, list(cores.values()))
     return matrix.reshape(*chosen.out_modes, *chosen.in_modes)[(*o, *i)], cores  # type: ignore[attr-defined]
@@ -262,6 +203,12 @@ def test_one_entry_of_a_tucker_contracts_its_core() -> None:
     assert torch.isclose(found, expected)
 
 
+def test_low_rank_is_a_product_of_two_matrices() -> None:
+    network = LowRank(3).network(5, 2, 4)
+    cores = [torch.randn(core.shape, dtype=torch.float64) for core in network.cores]
+    assert torch.allclose(to_dense(network, cores), cores[1] @ cores[0].T)
+
+
 def test_five_modes_give_the_published_tree() -> None:
     names = [core.name for core in HT_UCF11.network(57600, 256, 4).cores if core.name.startswith("transfer")]
     assert sorted(names) == ["transfer_1_2", "transfer_1_5", "transfer_3_5", "transfer_4_5"]
@@ -277,84 +224,12 @@ def test_a_given_tree_names_its_nodes() -> None:
     assert balanced.network(57600, 256, 4) == HT_UCF11.network(57600, 256, 4)
 
 
-SMALL = [
-    CP((3,) * 6, (3,) * 6, 4),
-    BlockTerm((3,) * 6, (3,) * 6, 3, 2),
-    HierarchicalTucker((3,) * 6, (3,) * 6, 3, 3),
-    KroneckerCP((3,) * 6, (3,) * 6, 2, 3),
-    TensorRing((3,) * 6, (3,) * 6, 4),
-    TensorTrain((3,) * 6, (3,) * 6, 4),
-    Tucker((3,) * 6, (3,) * 6, 2),
-]
-
-
-@pytest.mark.parametrize("machine", [CPU, GPU])
-@pytest.mark.parametrize("chosen", [*UCF11, *SMALL])
-def test_planning_looks_at_few_links(chosen: Format, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exhaustive search would price millions; 20,000 take a fraction of a second."""
-    network = chosen.network(57600, 256, 4) if chosen in UCF11 else chosen.network(729, 729, 4)
-    module = importlib.import_module("htzoo.formats.plan")
-    price, priced = module._seconds, []
-    monkeypatch.setattr(module, "_seconds", lambda *link: priced.append(link) or price(*link))
-    assert plan.__wrapped__(network, 96, input_gradient=True, machine=machine).products
-    assert 0 < len(priced) < 20_000
-
-
-@pytest.mark.parametrize("chosen", [HT_UCF11, TT_UCF11])
-def test_plan_is_a_short_chain_without_copies(chosen: Format) -> None:
-    network = chosen.network(57600, 256, 4)
-    found = plan(network, 128)
-    assert len(found.products) <= 3
-    assert found.permutation is None
-    assert all(product.permutation is None for product in found.products)
-    multiply_adds = 0
-    for product in found.products:
-        inner, outer = network.size(product.contracted), network.size(product.new)
-        multiply_adds += product.before * product.after * inner * outer
-    assert multiply_adds < 58982400 / 8  # merging both halves of the tree needs 1/11.8 of the dense count
-    assert plan(network, 128) is found  # cached
-    assert plan(network, 128, machine=GPU).products
-
-
-def test_one_chain_a_block_equals_the_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert plan(BT_UCF11.network(57600, 256, 4), 128).split == "b"
-    built = build((BlockTerm((4, 3, 2), (2, 2, 3), 2, 3), 24, 12), 4)
-    assert built is not None
-    network, cores = built
-    one = replace(plan(network.slice("b"), 8), split="b")
-    monkeypatch.setattr("htzoo.formats.chain.plan", lambda *_, **__: one)
-    x = torch.randn(8, 24, dtype=torch.float64)
-    ours, dense = multiply(network, cores, x), x @ to_dense(network, cores).T
-    assert torch.allclose(ours, dense, rtol=1e-10)
-    for got, expected in zip(
-        torch.autograd.grad(ours.square().sum(), cores), torch.autograd.grad(dense.square().sum(), cores), strict=True
-    ):
-        assert torch.allclose(got, expected, rtol=1e-10)
-
-
-@pytest.mark.parametrize("rows", [1, 96])
-def test_ring_is_never_built_whole(rows: int) -> None:
-    """Many small groups of a ring look cheap at first, and must not crowd out the short chain."""
-    network = TR_UCF11.network(57600, 256, 4)
-    assert max(network.size((*link.contracted, *link.new)) for link in plan(network, rows).products) < 57600 * 60
-
-
-def test_product_follows_double_backward() -> None:
-    built = build((HierarchicalTucker((2, 3), (2, 2), 2, 1), 6, 4), 1)
-    assert built is not None
-    network, cores = built
-    x = torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda *inputs: multiply(network, inputs[1:], inputs[0]), (x, *cores))
-    assert torch.autograd.gradgradcheck(lambda *inputs: multiply(network, inputs[1:], inputs[0]), (x, *cores))
-
-
 @pytest.mark.parametrize(
     "chosen",
     [
         *UCF11,
         TensorTrain((2, 3, 4), (2, 2, 2), (2, 3)),
-        HierarchicalTucker((2, 3, 4), (2, 2, 2), 2, 2, ((1, 3), 2)),
-        Dense(),
+        *(cls.example() for cls in CLASSES),
     ],
 )
 def test_plain_data_round_trip(chosen: Format) -> None:
@@ -368,9 +243,11 @@ def test_plain_data_round_trip(chosen: Format) -> None:
     [
         ({"name": "HierarchicalTuckr"}, "did you mean HierarchicalTucker"),
         ({}, "format name is None"),
+        ({"name": "lowrank", "rank": 0}, "rank is \\[0\\]"),
+        ({"name": "lowrank", "rank": 2, "in_modes": [2]}, "LowRank: .* 'in_modes'; its arguments are rank"),
         ({"name": "TensorTrain", "in_modes": [2, 3], "out_modes": [2, 2]}, "rank"),
         ({"name": "TensorTrain", "in_modes": [2, 3], "out_modes": [2, 2], "rank": 2, "rnk": 1}, "rnk"),
-        ({"name": "TensorTrain", "in_modes": [2, 3], "out_modes": [2, 2], "rank": [1, 2]}, "one number, or 1 of them"),
+        ({"name": "TensorTrain", "in_modes": [2, 3], "out_modes": [2, 2], "rank": [1, 2]}, "one integer, or 1 of them"),
         ({"name": "TensorTrain", "in_modes": [2, 3], "out_modes": [2], "rank": 2}, "same number of modes"),
         ({"name": "TensorTrain", "in_modes": [2, 0], "out_modes": [2, 2], "rank": 2}, "in_modes is"),
         ({"name": "TensorTrain", "in_modes": "23", "out_modes": [2, 2], "rank": 2}, "in_modes is '23'"),
@@ -378,15 +255,15 @@ def test_plain_data_round_trip(chosen: Format) -> None:
             {"name": "HierarchicalTucker", "in_modes": [2, 3], "out_modes": [2, 2], "leaf_rank": True, "inner_rank": 1},
             "leaf_rank",
         ),
-        ({**HT_UCF11.to_dict(), "tree": [[1, 2], [3, [4, 4]]]}, "every mode number from 1 to 5 once"),
+        ({**HT_UCF11.to_dict(), "tree": [[1, 2], [3, [4, 4]]]}, "every mode index from 1 to 5 once"),
         ({**HT_UCF11.to_dict(), "tree": [1, 2, 3, 4, 5]}, "give nested pairs"),
-        ({**HT_UCF11.to_dict(), "tree": 1}, "every mode number"),
-        ({**TR_UCF11.to_dict(), "rank": [5, 5]}, "one number, or 13 of them"),
+        ({**HT_UCF11.to_dict(), "tree": 1}, "every mode index"),
+        ({**TR_UCF11.to_dict(), "rank": [5, 5]}, "one integer, or 13 of them"),
         ({**BT_UCF11.to_dict(), "blocks": 0}, "blocks"),
         ({**BT_UCF11.to_dict(), "rank": [4, 4]}, "rank"),
         ({**KCP_UCF11.to_dict(), "terms": 1.5}, "terms"),
         ({**CP_UCF11.to_dict(), "rank": None}, "rank"),
-        ({**TUCKER_UCF11.to_dict(), "rank": (2, 2)}, "one number, or 8 of them"),
+        ({**TUCKER_UCF11.to_dict(), "rank": (2, 2)}, "one integer, or 8 of them"),
     ],
 )
 def test_wrong_formats_are_refused(values: dict[str, object], message: str) -> None:
@@ -405,5 +282,7 @@ def test_modes_and_ranks_that_do_not_fit_are_refused() -> None:
         BlockTerm((2, 9), (2, 9), 5, 3).network(18, 18)  # the blocks give a factor matrix no more room
     with pytest.raises(ValueError, match=r"rank 3 on edge r_i1 .* give a rank of at most 2"):
         Tucker((2, 9), (2, 9), 3).network(18, 18)
+    with pytest.raises(ValueError, match=r"LowRank: rank 5 on edge r1 .* give a rank of at most 4"):
+        LowRank(5).network(4, 2, 4)
     with pytest.raises(ValueError, match=r"rank 9 on edge r0 .* give a rank of at most 8"):
         TensorRing((4, 9), (9, 4), (9, 2, 9, 9)).network(36, 36)
