@@ -2,13 +2,13 @@
 
     htzoo data prepare fight
     python benchmarks/fight_compressed.py --root data --seeds 8   # what was done is not done again
-    python benchmarks/fight_compressed.py --page                  # fills docs/study.md
+    python benchmarks/fight_compressed.py --page                  # fills benchmarks/study/diary.md
 
 A row is a fold and a seed: the dense model (``htzoo fit --config fight_cnn_lstm``), its weights in the formats of
 fight_cnn_ht (``htzoo.compress``), that trained on (``htzoo fit --config fight_cnn_ht --model.init_from FOLDER``), and,
 so that the dense one is not behind in epochs, the dense model trained on in the same way. Every training has its
 configuration's settings but for the learning rate of the second ones, which was chosen on validation clips
-(docs/study.md). Rows go to results/fight_compressed.csv as they end.
+(benchmarks/study/diary.md). Rows go to results/fight_compressed.csv as they end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from htzoo.models.backbone import Backbone
 
 ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "benchmarks" / "results" / "fight_compressed.csv"
-PAGE = ROOT / "docs" / "study.md"
+PAGE = ROOT / "benchmarks" / "study" / "diary.md"
 DENSE, SMALL = "fight_cnn_lstm", "fight_cnn_ht"
 RATE = 0.006
 DENSE_LAYER = "1,573,888"  # parameters
@@ -59,7 +59,7 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--root", default="data", help="folder of the prepared data sets")
     parser.add_argument("--seeds", type=positive, default=8)
-    parser.add_argument("--page", action="store_true", help="fill docs/study.md")
+    parser.add_argument("--page", action="store_true", help="fill benchmarks/study/diary.md")
     given = parser.parse_args()
     if given.page:
         fill(PAGE, "fight compressed", "\n".join(table(read_rows(ROWS))))

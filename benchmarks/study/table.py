@@ -1,4 +1,4 @@
-"""Write the tables of docs/study.md (between its markers) and draw docs/study_*.png from measured.csv.
+"""Write the tables of docs/study.md and diary.md (between their marks), and draw their plots, from measured.csv.
 
 python benchmarks/study/table.py
 """
@@ -13,20 +13,22 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from run import MEASURED, STUDIES, TRIALS, Study
 
 from htzoo.nn import GRU, LSTM
+from htzoo.report.style import BLUE, GREY, INK, new_figure, save_figure, shared_look
 
 sys.path.append(str(Path(__file__).parents[1]))  # what the scripts beside this folder share
 from page_sections import fill
 
 DOCS = MEASURED.parents[2] / "docs"
 PAGE = DOCS / "study.md"
+DIARY = MEASURED.with_name("diary.md")
+# The studies that the page shows, all with groups held out, and what they are called there.
+SHOWN = {"fir": "FIRAction", "digits": "spoken digits", "fight": "SurveillanceFight"}
+WORDS = {"LSTM": "dense LSTM", "GRU": "dense GRU", "FDHT": "joint HT", "FDHT2": "joint HT, two cores"}
+WORDS |= {"TT2": "TT, two cores", "HT2": "HT, two cores", "FDTT2": "joint TT, two cores"}
+WORDS |= {"LSTM-15": "dense LSTM, 15 trials", "TT2-15": "TT, two cores, 15 trials"}
 
 
 @dataclass(frozen=True)
@@ -117,41 +119,62 @@ def table(rows: list[Row]) -> str:
     for row in rows:
         input_to_hidden = "(joint)" if row.rival.startswith("FD") else f"{row.input_to_hidden:,}"
         ratio = f"1/{dense.recurrent / row.recurrent:.3g}" if dense and row is not dense else ""
-        gap = ""
+        difference = ""
         if dense and row is not dense and len(row.folds) > 1:
-            gaps = [ours - theirs for ours, theirs in zip(row.folds, dense.folds, strict=True)]
-            gap = f"{statistics.mean(gaps):+.3f} ± {statistics.stdev(gaps) / len(gaps) ** 0.5:.3f}"
+            difference = "{:+.3f} ± {:.3f}".format(*gap(row, dense))
         folds = " ".join(f"{value:.2f}" for value in row.folds)
-        sizes = (row.rival, input_to_hidden, f"{row.recurrent:,}", ratio, f"{row.seconds:.1f}")
+        sizes = (WORDS.get(row.rival, row.rival), input_to_hidden, f"{row.recurrent:,}", ratio, f"{row.seconds:.1f}")
         seeds = f"± {row.seed_spread:.3f} of {row.seeds}"
-        lines.append(f"| {' | '.join((*sizes, f'{row.mean:.3f}', seeds, folds, gap))} |")
+        lines.append(f"| {' | '.join((*sizes, f'{row.mean:.3f}', seeds, folds, difference))} |")
+    return "\n".join(lines)
+
+
+def gap(row: Row, dense: Row) -> tuple[float, float]:
+    """Mean over folds of the difference to the dense LSTM, and its standard error."""
+    gaps = [ours - theirs for ours, theirs in zip(row.folds, dense.folds, strict=True)]
+    return statistics.mean(gaps), statistics.stdev(gaps) / len(gaps) ** 0.5
+
+
+def summary() -> str:
+    """Accuracy of every layer on the datasets of the page, as Markdown."""
+    found = {name: {row.rival: row for row in read_rows(STUDIES[name], "group")} for name in SHOWN}
+    names = list(dict.fromkeys(rival for rows in found.values() for rival in rows))
+    lines = ["| layer | " + " | ".join(SHOWN.values()) + " |", "|---" * (len(SHOWN) + 1) + "|"]
+    for rival in names:
+        cells = []
+        for rows in found.values():
+            row, dense = rows.get(rival), rows["LSTM"]
+            if row is None:
+                cells.append("")
+                continue
+            text = f"{row.mean:.3f} ± {row.seed_spread:.3f}"
+            if row is not dense:
+                mean, error = gap(row, dense)
+                text += f"; {mean:+.3f} ± {error:.3f}; 1/{dense.recurrent / row.recurrent:.3g}"
+            cells.append(text)
+        lines.append(f"| {WORDS.get(rival, rival)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def draw(title: str, rows: list[Row], path: Path) -> None:
-    """Accuracy (bars: deviation over seeds) against input-to-hidden weights, parameters of the layer, training time."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True, layout="constrained")
-    panels = (
-        ("input-to-hidden weights", lambda row: row.input_to_hidden),
-        ("parameters of the recurrent layer", lambda row: row.recurrent),
-        ("processor seconds of a training", lambda row: row.seconds),
-    )
-    colours = (*plt.cm.tab10.colors, "black", "gold")
-    for axis, (label, value) in zip(axes, panels, strict=True):
-        for row, marker, colour in zip(rows, "osDv^<>pPX*h", colours, strict=False):
-            axis.errorbar(value(row), row.mean, row.seed_spread, fmt=marker, color=colour, label=row.rival, lw=1)
-        axis.set_xlabel(label)
-        axis.grid(alpha=0.3)
-    for axis in axes[:2]:
-        axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axis.xaxis.set_minor_formatter(NullFormatter())
-    axes[0].set_ylabel("test accuracy")
-    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.suptitle(title)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    """A line a layer: test accuracy, its deviation over seeds, and in words how small the layer is."""
+    dense = next((row for row in rows if row.rival == "LSTM"), rows[0])
+    with shared_look():
+        figure = new_figure(8, 0.9 + 0.34 * len(rows))
+        axes = figure.subplots()
+        axes.axvline(dense.mean, color=GREY, linewidth=1, linestyle=":")
+        for place, row in enumerate(rows):
+            colour = GREY if row.rival in ("LSTM", "GRU") else BLUE
+            axes.errorbar(row.mean, place, xerr=row.seed_spread, fmt="o", color=colour, linewidth=1.5)
+            size = "" if row is dense else f", 1/{dense.recurrent / row.recurrent:.3g} of the parameters"
+            axes.annotate(
+                f"{row.mean:.3f}{size}", (1.01, place), xycoords=("axes fraction", "data"), va="center", color=INK
+            )
+        axes.set_yticks(range(len(rows)), [WORDS.get(row.rival, row.rival) for row in rows])
+        axes.invert_yaxis()
+        axes.set_xlabel("test accuracy; bar: standard deviation over seeds; dotted: dense LSTM")
+        axes.set_title(title)
+        save_figure(figure, path)
 
 
 def nested(study: Study, rows: list[Row]) -> str:
@@ -167,11 +190,12 @@ def nested(study: Study, rows: list[Row]) -> str:
     chosen = {fold: max(others, key=lambda row: best[names[row.rival]][fold]) for fold in sorted(dense.accuracies)}
     accuracies = {fold: row.accuracies[fold] for fold, row in chosen.items()}
     head = Row("chosen", accuracies, 0, 0, 0.0)
-    gaps = [ours - theirs for ours, theirs in zip(head.folds, dense.folds, strict=True)]
+    mean, error = gap(head, dense)
+    formats = ", ".join(WORDS.get(row.rival, row.rival) for row in chosen.values())
     return (
-        f"Chosen for the folds by validation: {', '.join(row.rival for row in chosen.values())}. Their tests: "
+        f"Chosen for the folds by validation: {formats}. Their tests: "
         f"{head.mean:.4f} ± {head.seed_spread:.3f}, those of LSTM-15 {dense.mean:.4f} ± {dense.seed_spread:.3f}; "
-        f"difference {statistics.mean(gaps):+.4f} ± {statistics.stdev(gaps) / len(gaps) ** 0.5:.4f}."
+        f"difference {mean:+.4f} ± {error:.4f}."
     )
 
 
@@ -185,16 +209,18 @@ def total_minutes() -> float:
 
 
 def main() -> None:
-    """Rewrite the page's tables and the pictures."""
+    """Rewrite the tables and the plots."""
     close = STUDIES["fight_close"]
-    fill(PAGE, "nested", nested(close, read_rows(close, "group")))
-    fill(PAGE, "minutes", f"All trainings that are written down took {total_minutes():.0f} minutes of processor time.")
+    fill(DIARY, "nested", nested(close, read_rows(close, "group")))
+    fill(DIARY, "minutes", f"All trainings listed here took {total_minutes():.0f} minutes of processor time.")
+    fill(PAGE, "summary", summary())
     for name, study in STUDIES.items():
         for split in study.folds:
-            rows = read_rows(study, split)
-            if rows:
-                fill(PAGE, f"{name} {split}", table(rows))
-                draw(f"{study.dataset}, split: {split}", rows, DOCS / f"study_{name}_{split}.png")
+            if rows := read_rows(study, split):
+                fill(DIARY, f"{name} {split}", table(rows))
+                shown = name in SHOWN and split == "group"
+                path = DOCS / f"study_{name}.png" if shown else DIARY.with_name(f"{name}_{split}.png")
+                draw(f"{SHOWN.get(name, study.dataset)}, split rule: {split}", rows, path)
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ def run(words: Sequence[str]) -> None:
 
 def _videos(names: Sequence[str]) -> list[Path]:
     """The files, and what lies in the folders, without hidden files."""
+    from htzoo.data.prepare.source_files import files_in
     from htzoo.data.video.decode import VIDEO_SUFFIXES
 
     paths: list[Path] = []
@@ -108,7 +109,7 @@ def _videos(names: Sequence[str]) -> list[Path]:
         if not path.is_dir():
             paths.append(path)  # what is no video, or is not there, is said of the file itself
             continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith("."))
+        inside = [file for inner, file in files_in(path) if inner.suffix.lower() in VIDEO_SUFFIXES]
         if not inside:
             raise ValueError(
                 f"{path} holds no video: give files that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"

@@ -6,8 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from htzoo.cli.arguments import Parser
+
+if TYPE_CHECKING:
+    from htzoo.data.prepare.source_files import Published
 
 EXAMPLES = """\
 Every clip is decoded from its first to its last frame. One line is printed for each that is missing, empty, unreadable
@@ -30,10 +34,10 @@ def run(words: Sequence[str]) -> None:
     Raises:
         DataError: something is wrong, after each line about it was printed; or there is nothing to check.
     """
-    from htzoo.data.datamodule import how_to_get
     from htzoo.data.datasets.registry import find_dataset
     from htzoo.data.errors import DataError
     from htzoo.data.prepare.check import MIN_FRAMES, check_clips
+    from htzoo.data.prepare.how_to_get import how_to_get
     from htzoo.data.prepare.source_checksums import Checksums
 
     parser = Parser("data check", "Find clips that are not right.", EXAMPLES)
@@ -57,7 +61,7 @@ def run(words: Sequence[str]) -> None:
             dataset = find_dataset(given.name)
         except ValueError as error:
             parser.error(f"{given.name} is no folder, and there is {error}")
-        raise DataError(how_to_get(dataset, given.root))
+        raise DataError(how_to_get(cast("Published", dataset), given.root))
     report = check_clips(folder, given.min_frames, Checksums(given.root))
     if given.json:
         problems = [asdict(problem) for problem in report.problems]

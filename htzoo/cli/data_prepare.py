@@ -62,6 +62,8 @@ def run(words: Sequence[str]) -> None:
         made = prepare(dataset, given.root, given.given, given.short_side)
     except ValueError as error:
         parser.error(str(error))
+    for remark in made.remarks:
+        print(f"note: {remark}")
     for source, reason in made.damaged:
         print(f"left out: {source} {reason}")
     state = "was prepared already" if made.was_there else "is prepared"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from htzoo.data import VideoDataModule
+from htzoo.formats import find_format
 from htzoo.names import printable
-from htzoo.report.models_table import SHORT
 from htzoo.tasks import VideoClassification
 
 
@@ -12,7 +12,7 @@ def run_name(data: VideoDataModule, task: VideoClassification) -> str:
     """``DATA[_cnn]_FORMAT[_CELL]``, as the models of the package are called: ``my_clips_cnn_ht_gru``."""
     model = task.hparams
     kinds = [model.get(key) for key in ("joint_format", "input_format", "hidden_format")]
-    form = next((SHORT[str(kind["name"])].lower() for kind in kinds if kind), None)
+    form = next((find_format(kind["name"]).short_name.lower() for kind in kinds if kind), None)
     cell = str(model.get("cell", "LSTM")).lower()
     parts = [printable(data.dataset_name).replace("\\", "_"), "cnn" if model.get("backbone") else ""]
     parts += [form, "" if cell == "lstm" else cell] if form else [cell]

@@ -1,13 +1,15 @@
 """What every video data set has in common: clips, splits, loaders, and the same batches on any number of processes."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from htzoo.data.clips.clip import Clip
@@ -19,6 +21,8 @@ from htzoo.data.clips.loader import ClipLoader, usual_workers
 from htzoo.data.clips.splits import Folds, Split, SplitRule, check_numbers, split_clips
 from htzoo.data.errors import DataError
 from htzoo.data.index import INDEX, Entry, read_index
+from htzoo.data.prepare.how_to_get import how_to_get
+from htzoo.data.prepare.source_files import Published
 from htzoo.data.source import ClipLabel, Source
 from htzoo.data.video.read import Frames
 
@@ -51,6 +55,10 @@ class VideoDataModule(LightningDataModule):
         frame_size: (H, W, C) of a frame as the model gets it.
         clips: The full list of clips, after `setup`.
         splits: The split of each clip, after `setup`: train, val, test, or None for a clip that is not used.
+        multilabel: Whether a clip may show several classes; a label is then a row of 0 and 1, one a class.
+        shown: (clips, classes), int64: which clip shows which class; after `setup`, if `multilabel`.
+        skipped: Number of files that are not used, by reason.
+        remarks: What the user should know about how the files were understood, one sentence each.
     """
 
     dataset_name: str
@@ -65,6 +73,8 @@ class VideoDataModule(LightningDataModule):
     standard_size: ClassVar[tuple[int, int]] = (120, 160)
     default_split: SplitRule = "group"
     usual_folds: Folds = Folds()
+    multilabel: bool = False
+    shown: Tensor
 
     def __init__(
         self,
@@ -140,6 +150,8 @@ class VideoDataModule(LightningDataModule):
         self.num_classes = len(self.classes)
         self.frame_size = (*(size or self.standard_size), 3)
         self.clips: tuple[Clip, ...] = ()
+        self.skipped: Counter[str] = Counter()
+        self.remarks: tuple[str, ...] = ()
         self.splits: tuple[Split | None, ...] = ()
         self._reader: ClipReader | None = None
         self._features: FeatureReader | None = None
@@ -148,6 +160,22 @@ class VideoDataModule(LightningDataModule):
     def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
         """From a video file's path inside the published tree to its label; None for what is not a clip of the set."""
         raise NotImplementedError(f"{cls.__name__} does not say what its files show.")
+
+    @classmethod
+    def label_clips(
+        cls, paths: Sequence[PurePosixPath], empty: Sequence[PurePosixPath] = ()
+    ) -> tuple[dict[PurePosixPath, ClipLabel], tuple[str, ...]]:
+        """The labels of all clips in a published tree.
+
+        Args:
+            paths: All files, relative to the tree.
+            empty: Folders without any file.
+
+        Returns:
+            The label of each file that is a clip, and remarks for the user.
+        """
+        found = {path: cls.label_clip(path) for path in paths}
+        return {path: label for path, label in found.items() if label is not None}, ()
 
     @classmethod
     def convert(cls, folder: Path) -> Iterator[tuple[str, ClipLabel, Frames, float]] | None:
@@ -178,7 +206,7 @@ class VideoDataModule(LightningDataModule):
             DataError: It is not; the message says how to get it.
         """
         if not (self.folder / INDEX).is_file():
-            raise DataError(how_to_get(type(self), self.root))
+            raise DataError(how_to_get(cast("Published", type(self)), self.root))
 
     def list_clips(self) -> list[Clip]:
         """List all clips of the index, always in the same order.
@@ -220,6 +248,8 @@ class VideoDataModule(LightningDataModule):
             return
         if self.trainer is None:
             self.prepare_data()
+        else:
+            self._check_task(self.trainer.lightning_module)
         self.clips = tuple(self.list_clips())
         for clip in self.clips:
             if not clip.path.is_file():
@@ -236,12 +266,24 @@ class VideoDataModule(LightningDataModule):
         self._reader = ClipReader(self.clips, self.sampler, size, cache)
 
     def classes_of(self, index: int) -> tuple[str, ...]:
-        """The classes that clip `index` shows: one, but for data sets of several labels."""
+        """The classes that clip `index` shows; exactly one unless the dataset is `multilabel`."""
+        if self.multilabel:
+            return tuple(self.classes[k] for k in self.shown[index].nonzero()[:, 0].tolist())
         return (self.classes[self.clips[index].label],)
 
     def label_of(self, index: int) -> str:
         """What clip `index` shows, in words."""
         return " ".join(self.classes_of(index))
+
+    def _check_task(self, task: object) -> None:
+        """See that the task takes labels of the kind that this dataset has."""
+        takes = not getattr(task, "has_confusion", not self.multilabel)
+        if takes != self.multilabel:
+            several, one = "several labels per clip", "one label per clip"
+            raise ValueError(
+                f"{type(task).__name__} takes {several if takes else one}, and {self.title} has "
+                f"{several if self.multilabel else one}; choose another --model, or set --data.multilabel."
+            )
 
     @property
     def augments(self) -> bool:
@@ -297,6 +339,8 @@ class VideoDataModule(LightningDataModule):
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Draw what happens to a training batch, where reading its indices does not wait for the device."""
+        if self.multilabel:
+            batch = {**batch, "label": self.shown[batch["index"]]}
         if self.flip and self._training():
             rng = np.random.default_rng(np.random.SeedSequence([self.seed, self._epoch(), 1]))
             flips = rng.integers(2, size=len(self.clips), dtype=np.uint8)[batch["index"].numpy()].astype(bool)
@@ -351,16 +395,3 @@ class VideoDataModule(LightningDataModule):
     def _processes(self) -> tuple[int, int]:
         """How many processes there are, and which is this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
-
-
-def how_to_get(dataset: type[VideoDataModule], root: Path) -> str:
-    """Say in three lines that a data set is not here, and how to get it."""
-    name = dataset.dataset_name
-    clips = f"{dataset.clip_count:,} clips, " if dataset.clip_count else ""
-    command = f"htzoo data prepare {name} --root {root}"
-    where = f"; {dataset.homepage}" if dataset.homepage else ""
-    lacking = f"{root / name} does not hold {dataset.title} ({clips}{dataset.licence}{where})."
-    if dataset.made:
-        return f"{lacking}\n  to make it:  {command}"
-    download = f"  to download and prepare it:      {command}\n" if dataset.sources else ""
-    return f"{lacking}\n{download}  to prepare what you have of it:  {command} --from FOLDER_OR_ARCHIVE"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from htzoo.data.datamodule import VideoDataModule
 
+_LISTED_CLASSES = 12  # in one line
 SPLITS = ("train", "val", "test", "unused")
 
 
@@ -46,3 +47,27 @@ def describe(data: VideoDataModule) -> Statistics:
         shared=len(members["test"] & (members["train"] | members["val"])),
         lengths=tuple(clip.frames for clip in data.clips),
     )
+
+
+def summary_line(data: VideoDataModule) -> str:
+    """What was understood of a data module that is set up: classes, skipped files, groups and splits, in one line."""
+    shown = Counter(name for index in range(len(data.clips)) for name in data.classes_of(index))
+    classes = f"{len(data.classes):,} classes"
+    if len(data.classes) <= _LISTED_CLASSES:
+        classes += f": {', '.join(f'{name} {shown[name]:,}' for name in data.classes)}"
+    else:
+        counts = sorted(shown[name] for name in data.classes)
+        classes += f" of {counts[0]:,} to {counts[-1]:,} clips"
+    skipped = data.skipped.total()
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in data.skipped.most_common())
+    groups = len({clip.group for clip in data.clips if clip.group})
+    splits = Counter(data.splits)
+    unused = f", {splits[None]:,} unused" if splits[None] else ""
+    counted = f"train / val / test {splits['train']:,} / {splits['val']:,} / {splits['test']:,}{unused}"
+    found = [
+        classes,
+        f"{skipped:,} file{'s' * (skipped > 1)} skipped ({reasons})" if skipped else "",
+        f"{groups:,} groups" if groups else "no groups",
+        f"{counted} (split {data.split_rule})",
+    ]
+    return "; ".join(filter(None, found))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +18,15 @@ from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.formats import find_format
 from htzoo.hub.config import ModelConfig
 from htzoo.models import count_parameters
+from htzoo.report.markdown import code, code_block, escape, link
 from htzoo.report.parameter_table import parameter_table
 from htzoo.report.summary import RunSummary, class_table, outcome, training_table
 
 CARD_NAME = "README.md"
-_MARK = "<!-- Made by htzoo; edit it freely, it is then never overwritten. sha256 of the text above: "
-# What the Hub calls the licences of the data sets; weights trained on data that restrict their use carry the same.
+_MARK = "<!-- Written by htzoo. You can edit it: an edited card is never overwritten. sha256 of the text above: "
+_ADDRESS = re.compile(r'(?<=from_pretrained\()"(?:[^"\\]|\\.)*"')  # a string of JSON, and of Python
+_MAX_LABELS = 200  # listed in the card
+# The Hub's identifiers of the licences of the datasets. Weights have the licence of the data that they were trained on.
 _LICENCES = {
     "MIT": "mit",
     "Apache-2.0": "apache-2.0",
@@ -44,7 +49,7 @@ class Training:
         dataset: short name of the dataset.
         title: full name of the dataset.
         homepage: web page of the dataset.
-        licence: its licence, in words.
+        licence: its licence, in words; "not stated" if nobody knows it.
         plots: name in the folder of the model -> file of the run.
     """
 
@@ -52,18 +57,20 @@ class Training:
     dataset: str
     title: str = ""
     homepage: str = ""
-    licence: str = ""
+    licence: str = "not stated"
     plots: Mapping[str, Path] = field(default_factory=dict)
 
 
 def model_card(config: ModelConfig, module: nn.Module, training: Training | None, load_as: str) -> str:
-    """The text of a card, the same for the same model.
+    """The text of a card; the same model has always the same card.
+
+    Names, labels and all other texts that come with a model are escaped: they cannot add HTML, links or images.
 
     Args:
-        config: what config.json says.
-        module: the model, to count its parameters.
-        training: what is known of its training.
-        load_as: what :func:`htzoo.from_pretrained` is to be given.
+        config: the content of config.json.
+        module: the model, whose parameters are counted.
+        training: facts about its training, if known.
+        load_as: the name that the card loads the model by.
     """
     metadata = yaml.safe_dump(_metadata(config, training), sort_keys=False, allow_unicode=True)
     body = "\n".join(_body(config, module, training, load_as))
@@ -75,7 +82,7 @@ def _marked(text: str) -> str:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a card may be replaced: there is none, or it is as htzoo wrote it."""
+    """Whether a card may be replaced: it is missing, or as htzoo wrote it."""
     if not path.is_file():
         return True
     text, mark, rest = path.read_text(encoding="utf-8", errors="replace").rpartition(_MARK)
@@ -84,9 +91,21 @@ def is_ours(path: Path) -> bool:
 
 def readdressed(card: str, load_as: str) -> str:
     """A card as htzoo wrote it, for a model that has moved to where :func:`htzoo.from_pretrained` finds ``load_as``."""
-    text, _, _ = card.rpartition(_MARK)
-    text = re.sub(r'(?<=from_pretrained\(")[^"]*', lambda _: load_as, text, count=1)
-    return _marked(re.sub(r"(?<=`htzoo classify )\S+", lambda _: load_as, text, count=1))
+    text = card.rpartition(_MARK)[0]
+    found = _ADDRESS.search(text)
+    if found is None:
+        return card
+    old = str(json.loads(found[0]))
+    text = f"{text[: found.start()]}{_quoted(load_as)}{text[found.end() :]}"
+    return _marked(text.replace(_command(old), _command(load_as), 1))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _command(load_as: str) -> str:
+    return code(f"htzoo classify {shlex.quote(load_as)} clip.mp4")
 
 
 def _digest(text: str) -> str:
@@ -119,8 +138,8 @@ def _metadata(config: ModelConfig, training: Training | None) -> dict[str, Any]:
 
 
 def _licence(training: Training | None) -> str:
-    if training is None or not training.licence:
-        return "apache-2.0"
+    if training is None or training.licence == "not stated":
+        return "unknown"
     return next((ours for words, ours in _LICENCES.items() if words in training.licence), "other")
 
 
@@ -130,10 +149,9 @@ def _formats(config: ModelConfig) -> list[str]:
 
 
 def _body(config: ModelConfig, module: nn.Module, training: Training | None, load_as: str) -> Iterator[str]:
-    name = config.name or config.kind
-    yield f"# {name}"
+    yield f"# {escape(config.name or config.kind)}"
     yield ""
-    yield _what(config)
+    yield _description(config)
     yield ""
     yield from _use(config, load_as)
     yield ""
@@ -143,9 +161,9 @@ def _body(config: ModelConfig, module: nn.Module, training: Training | None, loa
     if config.result is not None or training is not None:
         yield ""
         yield from _training(config, training)
-    for picture in training.plots if training is not None else ():
+    for plot in training.plots if training is not None else ():
         yield ""
-        yield f"![{Path(picture).stem}]({picture})"
+        yield f"![{Path(plot).stem}]({plot})"
     if training is not None and training.summary.per_class:
         yield ""
         yield from class_table(training.summary)
@@ -153,7 +171,7 @@ def _body(config: ModelConfig, module: nn.Module, training: Training | None, loa
     yield from _citation(config, training)
 
 
-def _what(config: ModelConfig) -> str:
+def _description(config: ModelConfig) -> str:
     arguments = config.arguments
     weights = " and ".join(_formats(config)) or "dense"
     if config.kind != "VideoClassifier":
@@ -161,12 +179,12 @@ def _what(config: ModelConfig) -> str:
         return f"A recurrent layer (torch.nn.{config.kind}: {size}) with {weights} weights."
     height, width, _ = arguments["frame_size"]
     assert config.sampling is not None
-    motion = " as pictures of what moves" if config.sampling.motion else ""
-    through = f", through {arguments['backbone']}" if arguments.get("backbone") else ""
+    motion = " as motion images" if config.sampling.motion else ""
+    through = f", through {escape(arguments['backbone'])}" if arguments.get("backbone") else ""
     return (
         f"A video classifier: {arguments.get('cell', 'LSTM')} with {weights} weights and {arguments['hidden_size']} "
-        f"hidden units. It reads {_frames(config.sampling)} at {width} x {height} pixels{motion}{through}, and tells "
-        f"{len(arguments['classes'])} classes apart."
+        f"hidden units. It reads {_frames(config.sampling)} at {width} x {height} pixels{motion}{through}, and "
+        f"distinguishes {len(arguments['classes'])} classes."
     )
 
 
@@ -180,20 +198,22 @@ def _frames(sampling: FrameSampler) -> str:
 
 
 def _use(config: ModelConfig, load_as: str) -> Iterator[str]:
-    yield "## Use it"
+    yield "## How to use it"
     yield ""
     yield "```python"
     yield "import htzoo"
     yield ""
     if config.kind == "VideoClassifier":
-        yield f'model = htzoo.from_pretrained("{load_as}")'
+        labels = config.arguments["classes"]
+        more = f" and {len(labels) - _MAX_LABELS:,} more" if len(labels) > _MAX_LABELS else ""
+        yield f"model = htzoo.from_pretrained({_quoted(load_as)})"
         yield 'model.classify("clip.mp4", top=5)  # [(label, probability), ...]'
         yield "```"
         yield ""
-        yield f"or `htzoo classify {load_as} clip.mp4`. Labels: " + ", ".join(config.arguments["classes"][:200]) + "."
+        yield f"or {_command(load_as)}. Labels: {', '.join(map(escape, labels[:_MAX_LABELS]))}{more}."
     else:
-        yield f'layer = htzoo.from_pretrained("{load_as}")'
-        yield f"output, state = layer(x)  # takes the place of torch.nn.{config.kind}"
+        yield f"layer = htzoo.from_pretrained({_quoted(load_as)})"
+        yield f"output, state = layer(x)  # a drop-in for torch.nn.{config.kind}"
         yield "```"
 
 
@@ -202,39 +222,42 @@ def _training(config: ModelConfig, training: Training | None) -> Iterator[str]:
     yield ""
     result = config.result
     if result is not None:
-        right = round(result.accuracy * result.clips)
+        correct = round(result.accuracy * result.clips)
         dataset = training.title if training is not None and training.title else result.dataset
         seed = "" if result.seed is None else f", seed {result.seed}"
-        apart = "; no group (a scene, a person) is on both sides" if "(split group" in result.split else ""
+        apart = "; training and test clips share no group (scene, person)" if "(split group" in result.split else ""
         yield (
-            f"**Test accuracy {result.accuracy:.3f}** ({right:,} of {result.clips:,} clips) on {dataset}; "
-            f"test split: {result.split}{seed}; one run{apart}."
+            f"**Test accuracy {result.accuracy:.3f}** ({correct:,} of {result.clips:,} clips) on {escape(dataset)}; "
+            f"test split: {escape(result.split)}{seed}; one run{apart}."
         )
     elif training is not None and (words := outcome(training.summary)):
-        yield f"**{words.capitalize()}** on {training.title or training.dataset}; one run."
+        yield f"**{words.capitalize()}** on {escape(training.title or training.dataset)}; one run."
     if training is None:
         return
-    source = f"[{training.title}]({training.homepage})" if training.homepage else training.title
     yield ""
-    yield from training_table(training.summary, {"data set": source} if source else None)
+    yield from training_table(training.summary)
+    if training.title:
+        yield ""
+        yield f"Dataset: {link(training.title, training.homepage)}."
     yield ""
-    yield "```sh"
-    yield training.summary.command
-    yield "```"
+    yield code_block(training.summary.command, "sh")
 
 
 def _citation(config: ModelConfig, training: Training | None) -> Iterator[str]:
     yield "## Licence and citation"
     yield ""
-    if training is None or not training.licence:
-        yield "Apache-2.0, as htzoo."
+    if training is None or training.licence == "not stated":
+        yield "Licence: not stated. The code of htzoo is Apache-2.0."
     else:
-        yield f"The data set's licence is {training.licence}, and so is that of the weights. The code is Apache-2.0."
+        yield (
+            f"Licence: {escape(training.licence)}, that of the dataset, applies to the weights too. The code of htzoo "
+            "is Apache-2.0."
+        )
     papers = [paper for name in _formats(config) if (paper := find_format(name).paper)]
     if config.arguments.get("joint_format") is not None:
         papers.append(_JOINT)
     if papers:
         yield ""
-        yield "If you use it, cite the data set and the paper of the format:"
+        yield "If you use it, cite the dataset and the paper of the format:"
         yield ""
         yield from (f"- {paper}." for paper in papers)

@@ -96,7 +96,7 @@ def read_training(checkpoint: Path) -> Training | None:
         return None
     name = str(_settings(checkpoint).get("data", {}).get("class_path", "")).rpartition(".")[2]
     cls = find_dataset(class_names()[name]) if name in class_names() else None
-    texts = {key: str(getattr(cls, key, "")) for key in ("title", "homepage", "licence")}
+    texts = {key: str(getattr(cls, key)) for key in ("title", "homepage", "licence") if getattr(cls, key, None)}
     plots = {name: folder / name for name in PLOTS if (folder / name).is_file()}
     return Training(summary, getattr(cls, "dataset_name", None) or name or "unknown", plots=plots, **texts)
 

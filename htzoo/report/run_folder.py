@@ -19,6 +19,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from htzoo.cores import available_cores
 from htzoo.data import VideoDataModule
+from htzoo.data.statistics import summary_line
 from htzoo.files import replacing
 from htzoo.models import count_parameters
 from htzoo.names import printable
@@ -84,6 +85,9 @@ class RunReport(pl.Callback):
         ours, dense = _counts(pl_module)
         shown = "joint" if ours["joint"] else "input_to_hidden", "total"
         text = ", ".join(f"{ours[key]:,} {key.replace('_', '-')} parameters (dense {dense[key]:,})" for key in shown)
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, VideoDataModule):
+            self.say(trainer, "\n".join([summary_line(data), *(f"note: {remark}" for remark in data.remarks)]))
         self.say(trainer, f"{self.name}: {text}")
         if trainer.ckpt_path:
             self.say(trainer, f"going on from {trainer.ckpt_path}, {_place(trainer)}")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from htzoo.files import replacing
+from htzoo.report.markdown import code_block, escape
 from htzoo.report.parameter_table import PARTS, fewer, parameter_table
 
 
@@ -128,17 +129,12 @@ def outcome(summary: RunSummary) -> str:
     return ""
 
 
-def training_table(summary: RunSummary, first: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Lines of Markdown: the clips, the training and what it ran on.
-
-    Args:
-        summary: of the run.
-        first: rows to begin with, name -> text.
-    """
+def training_table(summary: RunSummary) -> Iterator[str]:
+    """Lines of Markdown: the clips, the training and what it ran on."""
     yield "| training | |"
     yield "|---|---|"
-    for name, text in {**(first or {}), **dict(_facts(summary))}.items():
-        yield f"| {_cell(name)} | {_cell(text)} |"
+    for name, text in _facts(summary):
+        yield f"| {escape(name)} | {escape(text)} |"
 
 
 def _facts(summary: RunSummary) -> Iterator[tuple[str, str]]:
@@ -173,11 +169,11 @@ def class_table(summary: RunSummary) -> Iterator[str]:
 
     for name, (correct, total) in sorted(summary.per_class.items(), key=accuracy_of):
         accuracy = f"{correct / total:.3f}" if total else "-"
-        yield f"| {_cell(name)} | {accuracy} | {correct:,} | {total:,} |"
+        yield f"| {escape(name)} | {accuracy} | {correct:,} | {total:,} |"
 
 
 def _lines(summary: RunSummary) -> Iterator[str]:
-    yield f"# {summary.name}"
+    yield f"# {escape(summary.name)}"
     yield ""
     yield _headline(summary)
     yield ""
@@ -195,9 +191,7 @@ def _lines(summary: RunSummary) -> Iterator[str]:
     yield ""
     yield "## Run it again"
     yield ""
-    yield "```sh"
-    yield summary.command
-    yield "```"
+    yield code_block(summary.command, "sh")
 
 
 def _headline(summary: RunSummary) -> str:
@@ -225,8 +219,3 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes:02d} min"
     return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
-
-
-def _cell(text: str) -> str:
-    """Keep a text inside its table cell."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

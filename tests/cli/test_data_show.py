@@ -11,8 +11,8 @@ from matplotlib.image import imread
 from htzoo.cli import data_list, data_show
 from htzoo.cli.main import main
 from htzoo.data import UCF11, VideoDataModule, VideoFolder, dataset_names, find_dataset
-from htzoo.data.datamodule import how_to_get
 from htzoo.data.datasets.moving_digits import dataset
+from htzoo.data.prepare.how_to_get import how_to_get
 
 from ..data.published import PATHS, prepared
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_done(root: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_show_a_folder(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data_show.run(["show", str(root / "ucf11" / "clips"), "--root", str(tmp_path), "--folds", "4", "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["split_rule"] == "group, fold 1 of 4" and len(found["lengths"]) == 1600
+    assert found["split_rule"] == "clip, fold 1 of 4" and len(found["lengths"]) == 1600
 
 
 def test_prepare_what_is_made(
@@ -134,7 +134,7 @@ def test_a_folder_goes_by_its_name(root: Path, tmp_path: Path) -> None:
     folder = VideoFolder(str(root / "ucf11" / "clips"), root=str(tmp_path))
     assert folder.title == "Folder clips"
     said = how_to_get(VideoFolder, tmp_path).splitlines()
-    assert said[0].endswith("does not hold A folder of videos (yours).") and len(said) == 2
+    assert said[0].endswith("does not hold A folder of videos (not stated).") and len(said) == 2
 
 
 def test_training_on_what_is_not_here(

@@ -139,20 +139,21 @@ def test_a_few_flipped_bits(tmp_path: Path) -> None:
 
 def test_originals_that_were_read_once(sound: bytes, tmp_path: Path) -> None:
     """Damaged in every way, by one bit too; of half of them the time of the file does not tell."""
-    folder = tmp_path / "originals" / "run"
-    folder.mkdir(parents=True)
+    folder = tmp_path / "originals"
+    for label in ("run", "sit"):
+        (folder / label).mkdir(parents=True)
     rng = random.Random(0)
     whole, changed = {}, {}
     for name, (codec, container, options) in KINDS.items():
         path = encode(tmp_path / name, moving_texture(), codec, container, g="8", **options)
         content = path.read_bytes()
         for number, (_, other) in enumerate(damaged(content, sound, rng)):
-            file = folder / f"{path.stem}_{number:02d}{path.suffix}"
+            file = folder / ("run", "sit")[number % 2] / f"{path.stem}_{number:02d}{path.suffix}"
             file.write_bytes(content)
             whole[file], changed[file] = content, other
-    changed[folder / "xvid_01.avi"] = no_frame(tmp_path / "no_frame.avi").read_bytes()
+    changed[folder / "sit" / "xvid_01.avi"] = no_frame(tmp_path / "no_frame.avi").read_bytes()
     assert len(whole) == 200 and all(changed[file] != whole[file] for file in whole)
-    begun = training(folder.parent, tmp_path)
+    begun = training(folder, tmp_path)
     touched = set()
     for number, (file, content) in enumerate(changed.items()):
         before = file.stat()
@@ -163,19 +164,19 @@ def test_originals_that_were_read_once(sound: bytes, tmp_path: Path) -> None:
             os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert 0 < len(touched) < 200
 
-    report = check_clips(folder.parent, checksums=Checksums(tmp_path))
-    assert {folder.parent / problem.path for problem in report.problems} == set(whole)
+    report = check_clips(folder, checksums=Checksums(tmp_path))
+    assert {folder / problem.path for problem in report.problems} == set(whole)
     assert all(problem.kind in ("empty", "changed") and "\n" not in problem.detail for problem in report.problems)
 
     assert named_in(begun) == {str(file) for file in whole}  # in the middle of a run
     message = rf"^{len(touched)} of 200 files have changed since they were first read \(.*"
     with pytest.raises(DataError, match=message):  # and a new one does not begin
-        training(folder.parent, tmp_path)
+        training(folder, tmp_path)
     with pytest.raises(DataError, match=message):
-        prepare(VideoFolder, tmp_path, folder.parent)
+        prepare(VideoFolder, tmp_path, folder)
     for file in touched:
         file.write_bytes(whole[file])
-    made = prepare(VideoFolder, tmp_path, folder.parent)
+    made = prepare(VideoFolder, tmp_path, folder)
     assert {folder / source for source, _ in made.damaged} == whole.keys() - touched
     assert made.clips == len(touched)
 

@@ -190,6 +190,7 @@ def resident() -> int:
     return (everything - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="reads what Linux and glibc say of the process")
 def test_memory_and_files_stay_flat_over_5000_clips(root: Path) -> None:
     """Clips by all ways: decord, from key frames, in order, from the cache."""
@@ -216,6 +217,7 @@ def test_memory_and_files_stay_flat_over_5000_clips(root: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == files
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="reads what Linux and glibc say of the process")
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_memory_and_files_of_workers_stay_flat(root: Path, start: str) -> None:

@@ -10,17 +10,16 @@ import pytest
 import torch
 
 import htzoo
-from htzoo.formats import FORMATS
+from htzoo.formats import format_classes
 from htzoo.models import export as export_module
 from htzoo.models.export import ExportError, export
 from tests.hub.conftest import small_model
-from tests.hub.test_round_trip import FORMAT_CASES, JOINT
+from tests.hub.test_round_trip import EXAMPLE_SIZES, JOINT
 
 HIDDEN = {"name": "TensorTrain", "in_modes": [4, 4], "out_modes": [4, 4], "rank": 2}
 CNN = {"backbone": "test_resnet", "frame_size": (24, 32, 3), "input_format": None}
 MODELS: dict[str, dict[str, Any]] = {
-    **{form["name"]: {"input_format": form} for form in FORMAT_CASES},
-    "Dense": {"input_format": None},
+    **{name: {"input_format": cls.example().to_dict(), **EXAMPLE_SIZES} for name, cls in format_classes().items()},
     "GRU": {"cell": "GRU", "hidden_format": HIDDEN},
     "RNN": {"cell": "RNN", "num_layers": 2, "bias": False},
     "joint": {"input_format": None, "joint_format": JOINT, "frame_size": (8, 10, 3)},
@@ -55,10 +54,6 @@ def check(model: htzoo.models.VideoClassifier, output: Path) -> None:
         clips = torch.randint(0, 256, (batch, time, *model.frame_size), dtype=torch.uint8)
         with torch.no_grad():
             torch.testing.assert_close(run(clips), model(clips), atol=1e-5, rtol=1e-4)
-
-
-def test_every_format_is_tried() -> None:
-    assert set(FORMATS) <= set(MODELS)
 
 
 @pytest.mark.parametrize(

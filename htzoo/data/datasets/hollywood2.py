@@ -3,10 +3,8 @@
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from htzoo.data.clips.clip import Clip
 from htzoo.data.clips.splits import Folds, Split
@@ -21,9 +19,6 @@ class Hollywood2(VideoDataModule):
 
     A label is a row of 12 numbers, 1 where the clip shows the action. Training and test clips are of different films,
     and which is which is the publisher's. The clips with automatic labels and those of scenes are not used.
-
-    Attributes:
-        shown: (clips, 12), int64: which clip shows which action; after `setup`.
     """
 
     dataset_name = "hollywood2"
@@ -42,7 +37,7 @@ class Hollywood2(VideoDataModule):
     standard_size = (100, 234)
     default_split = "official"
     usual_folds = Folds(group=0, clip=5, official=1)
-    shown: Tensor
+    multilabel = True
 
     @classmethod
     def label_clip(cls, path: PurePosixPath) -> ClipLabel | None:
@@ -74,14 +69,6 @@ class Hollywood2(VideoDataModule):
     def official_splits(self, fold: int) -> Sequence[Split | None]:
         """What the names of the clips say."""
         return ["train" if "cliptrain" in PurePosixPath(clip.name).name else "test" for clip in self.clips]
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Give every clip its row of labels."""
-        return {**super().on_before_batch_transfer(batch, dataloader_idx), "label": self.shown[batch["index"]]}
-
-    def classes_of(self, index: int) -> tuple[str, ...]:
-        """The actions that clip `index` shows."""
-        return tuple(self.classes[k] for k in self.shown[index].nonzero()[:, 0].tolist())
 
     def _listed(self, action: str) -> dict[str, int]:
         """Name of every clip -> whether it shows the action, from lines such as `actioncliptrain00001  -1`."""

@@ -82,6 +82,7 @@ def _make(original: Original, folder: Path, journal: Journal, checksums: Checksu
             made.width,
             original.source,
             digest,
+            original.label.split,
         )
     journal.add(original.source, digest, result)
     return result

@@ -39,12 +39,14 @@ class Prepared:
         folder: Where the set is.
         clips: How many clips its index has.
         damaged: (path in the original tree, reason) of each clip that was left out.
+        remarks: What the user should know about how the source files were read.
         was_there: Whether the set was whole before.
     """
 
     folder: Path
     clips: int
     damaged: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...] = ()
     was_there: bool = False
 
 
@@ -122,11 +124,13 @@ def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, s
     converted = dataset.convert(trees[0])
     journal = Journal(folder / _JOURNAL, short_side)
     damaged: list[tuple[str, str]] = []
+    remarks: tuple[str, ...] = ()
     try:
         if converted is not None:
             entries = make_converted(converted, folder, journal)
         else:
-            entries, damaged = make_clips(list_originals(dataset, trees, folder), folder, journal, Checksums(root))
+            originals, remarks = list_originals(dataset, trees, folder)
+            entries, damaged = make_clips(originals, folder, journal, Checksums(root))
         if not entries:
             _write_damaged(folder, damaged)
             remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
@@ -159,7 +163,7 @@ def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, s
     _sweep(folder, {entry.path for entry in entries})
     write_index(folder, entries)
     _tidy(folder)
-    return Prepared(folder, len(entries), tuple(damaged))
+    return Prepared(folder, len(entries), tuple(damaged), remarks)
 
 
 def _dotted(number: Sequence[int]) -> str:

@@ -17,6 +17,8 @@ from htzoo.data.source import ClipLabel, Source
 from htzoo.data.video.read import Frames
 from htzoo.files import file_digest
 
+_OF_SYSTEMS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"}
+_LONGEST_NAME = 180  # bytes; systems allow 255, and temporary names are longer
 UNPACKED = ".unpacked"  # folder of what is extracted on the way, hidden so that nobody keeps anything there
 
 
@@ -26,12 +28,19 @@ class Published(Protocol):
     dataset_name: str
     title: str
     homepage: str
+    licence: str
+    made: bool
     clip_count: int | None
     sources: tuple[Source, ...]
     split_files: tuple[str, ...]
 
     def label_clip(self, path: PurePosixPath) -> ClipLabel | None:
-        """From a video file's path inside the published tree to its label; None for what is not a clip of the set."""
+        """The label of a file, from its path inside the published tree; None if it is not a clip of the dataset."""
+
+    def label_clips(
+        self, paths: Sequence[PurePosixPath], empty: Sequence[PurePosixPath] = ()
+    ) -> tuple[dict[PurePosixPath, ClipLabel], tuple[str, ...]]:
+        """The labels of all clips in a tree, and remarks for the user; by default those of `label_clip`, and none."""
 
     def convert(self, folder: Path) -> Iterator[tuple[str, ClipLabel, Frames, float]] | None:
         """Name, label, frames and frames a second of each clip, or None where the clips are video files."""
@@ -122,30 +131,73 @@ def matches(path: PurePosixPath, patterns: Sequence[str]) -> bool:
     return any(fnmatch(path.name, pattern) for pattern in patterns)
 
 
-def files_in(tree: Path, prepared: Path | None = None) -> Iterator[tuple[PurePosixPath, Path]]:
-    """(path inside the tree, file) of all files, in a fixed order, without hidden ones and those already prepared."""
-    made = set() if prepared is None else {(prepared / name).absolute() for name in ("clips", "splits")}
-    for place, folders, names in os.walk(tree):
-        own = Path(place)
-        folders[:] = sorted(name for name in folders if name[0] != "." and (own / name).absolute() not in made)
-        for name in sorted(names):
-            if name[0] != "." and (own / name).is_file():
-                yield PurePosixPath((own / name).relative_to(tree).as_posix()), own / name
+def read_tree(tree: Path, prepared: Path | None = None) -> tuple[list[tuple[PurePosixPath, Path]], list[PurePosixPath]]:
+    """List the files of a tree in a fixed order, without hidden ones; links to folders are followed.
+
+    Args:
+        tree: The folder.
+        prepared: Folder of a prepared dataset, whose own clips are not listed.
+
+    Returns:
+        (path inside the tree, file) of all files, and the paths of folders that are empty.
+    """
+    files: list[tuple[PurePosixPath, Path]] = []
+    empty: list[PurePosixPath] = []
+    if not tree.is_dir():
+        return files, empty
+    made = set() if prepared is None else {os.path.abspath(prepared / name) for name in ("clips", "splits")}
+
+    def walk(folder: str, inside: str, around: frozenset[tuple[int, int]]) -> None:
+        status = os.stat(folder)
+        own = (status.st_dev, status.st_ino)
+        if own in around:
+            return  # a link to a folder that it is in
+        with os.scandir(folder) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
+        entries = [entry for entry in entries if entry.name[0] != "." and entry.name not in _OF_SYSTEMS]
+        if not entries and inside:
+            empty.append(PurePosixPath(inside))
+        for entry in entries:
+            if entry.is_file():
+                files.append((PurePosixPath(f"{inside}/{entry.name}" if inside else entry.name), Path(entry.path)))
+        for entry in entries:
+            if entry.is_dir() and os.path.abspath(entry.path) not in made:
+                walk(entry.path, f"{inside}/{entry.name}" if inside else entry.name, around | {own})
+
+    walk(str(tree), "", frozenset())
+    return files, empty
 
 
-def list_originals(dataset: Published, trees: list[Path], folder: Path) -> list[Original]:
-    """List all clips, each with a path of its own; which labels there are is for `label_clip` to say."""
-    found = []
+def files_in(tree: Path, prepared: Path | None = None) -> list[tuple[PurePosixPath, Path]]:
+    """(path inside the tree, file) of all files; see `read_tree`."""
+    return read_tree(tree, prepared)[0]
+
+
+def list_originals(dataset: Published, trees: list[Path], folder: Path) -> tuple[list[Original], tuple[str, ...]]:
+    """List all clips, each with a path of its own, and what the user should know about how the trees were read."""
+    found: list[Original] = []
+    remarks: list[str] = []
     for tree in trees:
-        for path, file in files_in(tree, folder):
-            label = dataset.label_clip(path)
-            if label is not None:
-                found.append(Original(file, path.as_posix(), label, f"clips/{label.label}/{path.stem}.mp4"))
-    # The same on systems that do not tell small letters from capitals.
+        files, empty = read_tree(tree, folder)
+        labels, of_tree = dataset.label_clips([path for path, _ in files], empty)
+        remarks += of_tree
+        for path, file in files:
+            if path in labels:
+                found.append(Original(file, path.as_posix(), labels[path], _clip_path(labels[path].label, path.stem)))
+    # Paths are also different on systems that do not distinguish small letters from capitals.
     times = Counter(original.path.lower() for original in found)
-    return [
-        replace(original, path=f"{original.path[:-4]}_{sha256(os.fsencode(original.source)).hexdigest()[:8]}.mp4")
-        if times[original.path.lower()] > 1
+    originals = [
+        replace(original, path=_clip_path(original.label.label, PurePosixPath(original.source).stem, original.source))
+        if times[original.path.lower()] > 1 or len(os.fsencode(original.file.name)) > _LONGEST_NAME
         else original
         for original in found
     ]
+    return originals, tuple(remarks)
+
+
+def _clip_path(label: str, stem: str, source: str | None = None) -> str:
+    """Where a clip goes; with a source, its name is shortened if necessary and has the digest of the source."""
+    if source is not None:
+        digest = sha256(os.fsencode(source)).hexdigest()[:8]
+        stem = f"{os.fsencode(stem)[:_LONGEST_NAME].decode('utf-8', 'ignore')}_{digest}"
+    return f"clips/{label}/{stem}.mp4"

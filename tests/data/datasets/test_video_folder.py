@@ -118,17 +118,17 @@ def test_a_table(folder: Path, tmp_path: Path) -> None:
     assert module.splits[6:] == ("test",) * 4
     assert ready(folder, table=str(table), split="group", folds=5).splits.count("test") == 2
     table.write_text("path,label\n" + "\n".join(",".join(line.split(",")[:2]) for line in lines))
-    assert ready(folder, table=str(table)).split == "group"
+    assert ready(folder, table=str(table)).split == "clip"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,label\na.mpg,x\n", "has no column path"),
-        ("path,label,split\na.mpg,x,training\n", "split 'training' in line 2; write train, val or test"),
+        ("title,label\na.mpg,x\n", "has no column path in its first line"),
+        ("path,label,split\na.mpg,x,later\n", "split 'later' in line 2; write train, val or test"),
         ("path,label\na.mpg,\n", "no label in line 2"),
         ("path,label\n", "there are no videos in"),
-        ("path,label\na.mpg,x\nnone.mpg,y\n", r"none\.mpg cannot be read"),
+        ("path,label\na.mpg,x\nnone.mpg,y\n", r"1 of 2 videos .* \(none\.mpg \(.*table\.csv, line 3\) is missing\)"),
     ],
 )
 def test_a_table_that_is_wrong(folder: Path, tmp_path: Path, text: str, message: str) -> None:
@@ -173,7 +173,7 @@ def test_a_damaged_file_is_named_before_training(folder: Path, damage: str) -> N
         "no index": write_mp4(folder.parent / "a.mp4").read_bytes()[:-300],
     }
     path.write_bytes(made[damage])
-    with pytest.raises(VideoError, match=r"class1/take1/5\.mpg (is|holds)"):
+    with pytest.raises(DataError, match=r"1 of 10 videos .* \(class1/take1/5\.mpg (is|holds)"):
         ready(folder, folds=3)
 
 
