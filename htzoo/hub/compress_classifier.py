@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from htzoo.compression.compress_model import WeightReport, compress_layer
+from htzoo.compression.compress_model import WeightReport
+from htzoo.compression.one_layer import compress_with_report
 from htzoo.formats import Format
 from htzoo.hub.classifier import ZooClassifier
 
@@ -19,7 +20,7 @@ def compress_classifier(
     Raises:
         ValueError: a format does not fit the layer.
     """
-    layer, rows = compress_layer(model.recurrent, formats)
+    layer, rows = compress_with_report(model.recurrent, formats)
     words = {key: None if form is None else form.to_dict() for key, form in formats.items()}
     none: dict[str, Any] = {"input_format": None, "hidden_format": None, "joint_format": None}
     arguments = {**model.config.arguments, **none, **words}
