@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htzoo.cli.arguments import Parser, add_hub_options, format_class, hub_options, positive
+from htzoo.cli.compress_file import check_output, compress_file, is_file_of_weights, one_layer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,23 +29,23 @@ All weights of its LSTM, GRU and RNN layers share one budget; --types adds Linea
 layers by name. The result is a folder with the weights of the whole model, and three lines of Python that load it. A
 file that is a single layer becomes a folder for htzoo.from_pretrained.
 
-Or give a checkpoint of `htzoo fit`, or a video model by name: --to and --budget are then for its input-to-hidden weight,
---hidden-to and --hidden-budget for the hidden-to-hidden ones. The same holds for a file with --layer and one of
---hidden-to, --joint, --macs, or a shape.
+Or give a checkpoint of `htzoo fit`, or a video model by name: --to and --budget are then for its input-to-hidden
+weight, --hidden-to and --hidden-budget for the hidden-to-hidden ones. The same holds for one layer of a file with
+--hidden-to, --joint, --macs or a shape.
 
 --plan shows where the parameters are, and writes nothing. Fewer parameters are not fewer MACs: at high ranks a small
 layer is slower than a dense one, and the times that are printed say so.
 
-Trained weights are seldom close to a small network by themselves. Look at the errors that are printed: near 0 the outputs
-hardly change; near 1 nothing is left of the weight. From there --distill trains the small layers to do what the original
-ones do, on inputs without labels; --fine-tune trains a video model with labels. Without --to the formats of a video
-model are those of the configuration that --fine-tune gives.
+Trained weights are seldom close to a small network by themselves. Look at the errors that are printed: near 0 the
+outputs hardly change; near 1 nothing is left of the weight. From there --distill trains the small layers to do what the
+original ones do, on inputs without labels; --fine-tune trains a video model with labels. Without --to the formats of a
+video model are those of the configuration that --fine-tune gives.
 
 examples:
   htzoo compress model.pt --plan
   htzoo compress model.pt --budget 8x -o small                    all recurrent layers, the best format for each weight
   htzoo compress model.pt --budget 8x -o small --distill inputs.safetensors --steps 2000
-                                                                  htzoo.record(model, loader, "inputs.safetensors") wrote it
+                                                                  htzoo.record(model, loader, FILE) wrote the inputs
   htzoo compress lstm.pt --to ht --budget 50x -o small            torch.save(lstm.state_dict(), "lstm.pt") wrote it;
                                                                   add --batch-first if it was made with batch_first
   htzoo compress model.pt --layer encoder.lstm --to tt --budget 5000 --hidden-to tt --hidden-budget 10x -o small
@@ -79,11 +80,8 @@ def run(words: Sequence[str]) -> None:
             )
     source = Path(given.model)
     by_hand = bool(shape) or given.joint or given.hidden_to is not None or given.macs is not None
-    if _is_file_of_weights(source) and not by_hand:
-        _check_file(parser, given)
-        from htzoo.cli.compress_file import run as compress_file
-
-        compress_file(given)
+    if is_file_of_weights(source) and not by_hand:
+        compress_file(parser, given)
         return
     _check_model(parser, given)
     if given.to is None:
@@ -108,8 +106,8 @@ def run(words: Sequence[str]) -> None:
     if given.fine_tune is not None:
         load_config(given.fine_tune)  # a wrong name ends here, before there is a folder
     _check_shape(parser, given.to, shape)
-    if _is_file_of_weights(source):
-        before = _one_layer(parser, given, source)
+    if is_file_of_weights(source):
+        before = one_layer(parser, given, source)
         formats = _formats(given, shape, before)
         after, rows = compress_with_report(before, formats)
         save_pretrained(after, given.output)
@@ -208,75 +206,17 @@ def _parser(shape_names: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _is_file_of_weights(path: Path) -> bool:
-    """Whether a path is weights of another program, and not a run of htzoo, a folder, or a name."""
-    from htzoo.compression.state_file import is_state_file
-    from htzoo.hub.training_run import is_of_run
-
-    return (
-        is_state_file(path)
-        and not path.is_dir()
-        and not (path.is_file() and path.suffix == ".ckpt" and is_of_run(path))
-    )
-
-
-def _check_output(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    if given.output is None:
-        parser.error("--output is missing: give a new folder")
-    if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
-        parser.error(f"--output is {given.output}, which is there already: give a new folder")
-
-
-def _check_file(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """Make sure that what is given goes together with a file of weights."""
-    from htzoo.compression.find_layers import KINDS
-
-    if given.fine_tune is not None:
-        parser.error(
-            "--fine-tune trains video models: give --distill, or train in the program that the file comes from"
-        )
-    for kind in given.types or ():
-        if kind not in KINDS:
-            parser.error(f"--types has {kind!r}: give some of {', '.join(KINDS)}")
-    if given.plan:
-        return
-    if given.budget is None:
-        parser.error("--budget is missing: give a number of parameters, or 8x; --plan shows what is possible")
-    if given.hidden_budget is not None:
-        parser.error("--hidden-budget is given without --hidden-to: give both")
-    _check_output(parser, given)
-    number, is_ratio = given.budget
-    given.budget = f"{number:g}x" if is_ratio else int(number)
-    given.to = given.to if given.to in (None, "auto") else given.to.short_name
-
-
 def _check_model(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Make sure that nothing is given that only files of weights have."""
     alone = [_flag(name) for name in ("plan", "types", "dense_hidden", "calibrate", "distill") if getattr(given, name)]
     if alone:
         parser.error(
-            f"{alone[0]} is for files of weights and all their layers: give a state dict, without --hidden-to, --joint, "
-            "--macs and shapes"
+            f"{alone[0]} is for files of weights and all their layers: give a state dict, without --hidden-to, "
+            "--joint, --macs and shapes"
         )
     if given.to == "auto":
         parser.error("--to auto is for files of weights and all their layers: give the name of a format")
-    _check_output(parser, given)
-
-
-def _one_layer(parser: argparse.ArgumentParser, given: argparse.Namespace, path: Path) -> nn.Module:
-    """The layer of a file that formats are given for."""
-    from htzoo.compression.state_file import StateFile
-
-    if given.fine_tune is not None:
-        parser.error("--fine-tune trains video models: train the layer in the program that it comes from")
-    file = StateFile(path)
-    found = file.layers(given.layer, None, batch_first=given.batch_first, nonlinearity=given.nonlinearity)
-    if len(found) > 1:
-        names = ", ".join(map(repr, found))
-        raise ValueError(
-            f"{path} holds {len(found)} layers: say which one the formats are for with --layer, of {names}"
-        )
-    return next(iter(found.values()))
+    check_output(parser, given)
 
 
 def _format_or_auto(text: str) -> Any:

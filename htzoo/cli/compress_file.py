@@ -17,12 +17,66 @@ if TYPE_CHECKING:
     from htzoo.compression.state_file import StateFile
 
 
-def run(given: argparse.Namespace) -> None:
+def is_file_of_weights(path: Path) -> bool:
+    """Whether a path is weights of another program, and not a run of htzoo, a folder, or a name."""
+    from htzoo.compression.state_file import is_state_file
+    from htzoo.hub.training_run import is_of_run
+
+    is_run = path.suffix == ".ckpt" and path.is_file() and is_of_run(path)
+    return is_state_file(path) and not path.is_dir() and not is_run
+
+
+def check_output(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Make sure that there is an output, and that it is new."""
+    if given.output is None:
+        parser.error("--output is missing: give a new folder")
+    if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
+        parser.error(f"--output is {given.output}, which is there already: give a new folder")
+
+
+def one_layer(parser: argparse.ArgumentParser, given: argparse.Namespace, path: Path) -> nn.Module:
+    """The layer of a file that formats are given for."""
+    from htzoo.compression.state_file import StateFile
+
+    if given.fine_tune is not None:
+        parser.error("--fine-tune trains video models: train the layer in the program that it comes from")
+    file = StateFile(path)
+    found = file.layers(given.layer, None, batch_first=given.batch_first, nonlinearity=given.nonlinearity)
+    if len(found) > 1:
+        names = ", ".join(map(repr, found))
+        raise ValueError(f"{path} holds {len(found)} layers: say which one is meant with --layer, of {names}")
+    return next(iter(found.values()))
+
+
+def _check_file(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Make sure that what is given goes together with a file of weights."""
+    from htzoo.compression.find_layers import KINDS
+
+    if given.fine_tune is not None:
+        parser.error("--fine-tune trains video models: give --distill, or train in its own program")
+    for kind in given.types or ():
+        if kind not in KINDS:
+            parser.error(f"--types has {kind!r}: give some of {', '.join(KINDS)}")
+    if given.plan:
+        return
+    if given.budget is None:
+        parser.error("--budget is missing: give a number of parameters, or 8x; --plan shows what is possible")
+    if given.hidden_budget is not None:
+        parser.error("--hidden-budget is given without --hidden-to: give both")
+    check_output(parser, given)
+    number, is_ratio = given.budget
+    given.budget = f"{number:g}x" if is_ratio else int(number)
+    given.to = given.to if given.to in (None, "auto") else given.to.short_name
+
+
+def compress_file(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     """Compress the layers of a file, or only show where its parameters are.
 
     Args:
+        parser: for errors of the command line.
         given: the command line.
     """
+    _check_file(parser, given)
     from htzoo.compression.compress_model import compress_model
     from htzoo.compression.plan import plan
     from htzoo.compression.record import read_recorded
@@ -109,10 +163,10 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
     print(f"{'layer':<{width}}  {'kind':<9}  {'parameters':>12}  {'share':>6}  {'MACs/step':>11}  {'time':>9}  at best")
     for row in plan.layers:
         time = "-" if row.milliseconds is None else f"{row.milliseconds:.1f} ms"
-        best = f"{row.least:,}" if row.skipped is None else f"left alone: {row.skipped}"
+        least = f"{row.least:,}" if row.skipped is None else f"left alone: {row.skipped}"
         print(
             f"{row.name:<{width}}  {row.kind:<9}  {row.parameters:>12,}  {row.share:>6.1%}  {row.macs:>11,}  "
-            f"{time:>9}  {best}"
+            f"{time:>9}  {least}"
         )
     print(
         f"whole model: {plan.parameters:,} parameters; with rank 1 everywhere, the least there is, these layers have "

@@ -145,7 +145,8 @@ def swap_layers(model: nn.Module, layers: dict[str, Layer]) -> nn.Module:
 
 def _parameters(modules: Iterable[nn.Module]) -> int:
     """Every parameter counted once; PyTorch's second bias, which a layer of htzoo keeps as a buffer, is not one."""
-    return sum({id(p): p.numel() for module in modules for p in module.parameters()}.values())
+    kept = {id(parameter): parameter for module in modules for parameter in module.parameters()}
+    return sum(parameter.numel() for parameter in kept.values())
 
 
 def _allowed(budget: str | int, now: int) -> int:
