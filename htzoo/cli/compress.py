@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from htzoo.formats import Format
+    from htzoo.nn.recurrent_layer import LayerFormats
 
 DESCRIPTION = """\
 Replace the weights of a trained model by tensor networks that are as close to them as their size allows.
@@ -271,7 +272,7 @@ def _check_shape(parser: argparse.ArgumentParser, to: type[Format], shape: Colle
         parser.error(f"--to {to.short_name} takes {', '.join(map(_flag, takes))}: {wrong[0]}")
 
 
-def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, Format | None]:
+def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, LayerFormats]:
     """What becomes of the weights of a layer."""
     if given.to is None:
         return _formats_of(given.fine_tune)
@@ -293,7 +294,7 @@ def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> di
     return {"input_format": chosen, "hidden_format": hidden}
 
 
-def _formats_of(config: str) -> dict[str, Format | None]:
+def _formats_of(config: str) -> dict[str, LayerFormats]:
     """The formats that a configuration gives.
 
     Raises:
@@ -301,13 +302,11 @@ def _formats_of(config: str) -> dict[str, Format | None]:
         ValueError: it gives none, or one that does not exist.
     """
     from htzoo.configs import load_config
-    from htzoo.formats import format_from_dict
+    from htzoo.nn.recurrent_layer import formats_from_plain
 
     arguments = load_config(config).get("model", {}).get("init_args", {})
     keys = ("input_format", "hidden_format", "joint_format")
-    found: dict[str, Format | None] = {
-        key: format_from_dict(arguments[key]) for key in keys if arguments.get(key) is not None
-    }
+    found = {key: formats_from_plain(arguments[key]) for key in keys if arguments.get(key) is not None}
     if not found:
         raise ValueError(
             f"--fine-tune is {config}, whose weights are dense: give --to and how small, or one with formats"
@@ -370,7 +369,7 @@ def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: b
 
 
 def _fine_tune(
-    config: str, words: Sequence[str], formats: dict[str, Format | None], output: Path, command: str
+    config: str, words: Sequence[str], formats: dict[str, LayerFormats], output: Path, command: str
 ) -> None:
     """Train from the compressed weights with the settings of a configuration; the best epoch takes their place."""
     from htzoo.cli.training import run as train
@@ -379,7 +378,7 @@ def _fine_tune(
     from htzoo.hub.save import save_pretrained
     from htzoo.hub.training_run import read_training
 
-    given = {key: json.dumps(None if form is None else form.to_dict()) for key, form in formats.items()}
+    given = {key: json.dumps(plain_formats(form)) for key, form in formats.items()}
     if "joint_format" in given:
         given |= {"input_format": "null", "hidden_format": "null"}
     flags = [f"--model.init_args.{key}={value}" for key, value in given.items()]

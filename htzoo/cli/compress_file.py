@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,7 +116,8 @@ def compress_file(parser: argparse.ArgumentParser, given: argparse.Namespace) ->
         assert batches is not None
         # Beside the output, which is to be whole or absent: the same command goes on from there.
         checkpoints = given.output.with_name(f".{given.output.name}.distilling")
-        distilled = distill(small, teacher, batches, steps=given.steps, checkpoints=checkpoints)
+        with redirect_stdout(sys.stderr):  # the bar
+            distilled = distill(small, teacher, batches, steps=given.steps, checkpoints=checkpoints)
         if not given.json:
             print(f"distilled: error of the outputs on held-out inputs {distilled.before:.3f} -> {distilled.after:.3f}")
     _save(small, file, given.output)

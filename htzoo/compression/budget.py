@@ -78,8 +78,15 @@ def weight_groups(layer: FoundLayer, moments: dict[str, Tensor]) -> list[WeightG
     Args:
         layer: the layer.
         moments: second moments of their inputs by the weights' names, where they are known.
+
+    Raises:
+        ValueError: a parameter is not finite.
     """
     dense = layer.dense
+    for name, parameter in dense.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            key = f"{layer.name}.{name}" if layer.name else name
+            raise ValueError(f"{key} has values that are not finite: give a model whose training went well")
 
     def root(name: str) -> Tensor | None:
         return root_of(moments[name]) if name in moments else None

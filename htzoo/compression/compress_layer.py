@@ -118,6 +118,22 @@ def compress_layer(
 
 
 @torch.no_grad()
+def dense_copy(module: nn.Module) -> nn.Module:
+    """A layer of :mod:`torch.nn` with a plain parameter for every weight, whatever computes them in ``module``."""
+    cls: Any
+    cls, counterpart = next((cls, found) for cls, found in _COUNTERPARTS.items() if isinstance(module, cls))
+    options = {name: getattr(module, name) for name in counterpart.options}
+    if cls is not nn.Embedding:
+        options["bias"] = module.bias if isinstance(module.bias, bool) else module.bias is not None
+    some = next(module.parameters())
+    plain: nn.Module = cls(**options, device=some.device, dtype=some.dtype)
+    for name, parameter in plain.named_parameters():
+        parameter.copy_(getattr(module, name))
+    plain.requires_grad_(any(parameter.requires_grad for parameter in module.parameters()))
+    return plain.train(module.training)
+
+
+@torch.no_grad()
 def counterpart_of(dense: nn.Module, **formats: Any) -> Layer:
     """The layer of :mod:`htzoo.nn` with these formats; what has no format is copied, cores are still to be set.
 

@@ -23,6 +23,7 @@ from htzoo.compression.compress_layer import Layer
 
 _PATIENCE = 8  # validations without a better one
 _VALIDATIONS = 40  # in the whole training, at most
+_DIVERGED = "distillation diverged, its outputs are not finite any more: give a lower learning rate"
 
 
 class Distilled(NamedTuple):
@@ -187,12 +188,15 @@ class _Imitation(pl.LightningModule):
         ]
         loss = torch.stack([one.float() for one in losses]).mean()
         if not bool(torch.isfinite(loss)):
-            raise ValueError("distillation diverged, its loss is not finite: give a lower learning rate")
+            raise ValueError(_DIVERGED)
         return loss
 
     def validation_step(self, *_: Any) -> None:
         batches, reference = self._held_out
-        error = relative_difference(outputs_of(self.student, batches, "distill"), reference)
+        try:
+            error = relative_difference(outputs_of(self.student, batches, "distill"), reference)
+        except ValueError as failure:  # they were finite before
+            raise ValueError(_DIVERGED) from failure
         self.log("held_out", error, prog_bar=True, batch_size=1)
 
     def configure_optimizers(self) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from torch import nn
-from torch.nn.utils import parametrize, remove_weight_norm
+from torch.nn.utils import parametrize
 
-from htzoo.compression.compress_layer import Layer
+from htzoo.compression.compress_layer import Layer, dense_copy
 
 KINDS: dict[str, type[nn.Module]] = {
     "LSTM": nn.LSTM,
@@ -93,17 +92,9 @@ def plain_layer(module: nn.Module) -> nn.Module:
     """The layer of :mod:`torch.nn` with a plain parameter for every weight: cores rebuilt, weight norm folded."""
     if isinstance(module, Layer):
         return module.to_dense()
-    if parametrize.is_parametrized(module):
-        plain = deepcopy(module)
-        for name in list(plain.parametrizations):  # type: ignore[arg-type]
-            parametrize.remove_parametrizations(plain, name, leave_parametrized=True)
-        return plain
-    old_norms = [name.removesuffix("_g") for name, _ in module.named_parameters() if name.endswith("_g")]
-    if old_norms:
-        plain = deepcopy(module)
-        for name in old_norms:
-            remove_weight_norm(plain, name)
-        return plain
+    old_norm = any(name.endswith("_g") for name, _ in module.named_parameters())
+    if parametrize.is_parametrized(module) or old_norm:
+        return dense_copy(module)
     return module
 
 
@@ -132,10 +123,9 @@ def _reason(model: nn.Module, module: nn.Module, parent: nn.Module | None) -> st
     """Why a layer is left alone; None where it is not."""
     if isinstance(parent, _READ_CHILDREN):
         return f"{type(parent).__name__} reads its weight directly"
-    own = {id(parameter) for parameter in module.parameters()}
+    own, inside = {id(parameter) for parameter in module.parameters()}, {id(part) for part in module.modules()}
     for name, other in model.named_modules():
-        inside = other is module or any(child is module for child in other.modules())
-        if not inside and own & {id(parameter) for parameter in other.parameters(recurse=False)}:
+        if id(other) not in inside and own & {id(parameter) for parameter in other.parameters(recurse=False)}:
             return f"its weight is shared with {name}"
     weight = next(module.parameters())
     if weight.is_meta or not weight.is_floating_point():

@@ -45,7 +45,8 @@ def save_compressed(
     output = Path(folder)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise FileExistsError(f"folder is {output}, which is there already: give a new one")
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, Layer)}
+    modules = model.named_modules(remove_duplicate=False)  # one that is used twice has two names
+    layers = {name: module for name, module in modules if isinstance(module, Layer)}
     if not layers:
         raise ValueError(f"model is a {type(model).__name__} without compressed layers: call htzoo.compress first")
     config = {
@@ -99,6 +100,7 @@ def load_compressed(model: nn.Module, folder: str | os.PathLike[str]) -> nn.Modu
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path / WEIGHTS} cannot be read ({first_line(error)}): copy or make it again") from error
     made: dict[str, Layer] = {}
+    by_original: dict[int, Layer] = {}
     original: dict[str, Any] = {}
     for name, (kind, formats) in layers.items():
         try:
@@ -108,6 +110,9 @@ def load_compressed(model: nn.Module, folder: str | os.PathLike[str]) -> nn.Modu
                 f"{path} has a layer {name!r}, and the model, a {type(model).__name__}, has none: "
                 "give the model that was compressed"
             ) from None
+        if id(original[name]) in by_original:
+            made[name] = by_original[id(original[name])]
+            continue
         dense = plain_layer(original[name])
         if not isinstance(dense, KINDS[kind]):
             raise ValueError(
@@ -116,6 +121,7 @@ def load_compressed(model: nn.Module, folder: str | os.PathLike[str]) -> nn.Modu
             )
         try:
             made[name] = counterpart_of(dense, **formats).train(original[name].training)
+            by_original[id(original[name])] = made[name]
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: layer {name!r} does not fit the model's: {error}") from error
     loaded = swap_layers(model, made)

@@ -8,14 +8,13 @@ from torch import nn
 
 from htzoo.compression.compress_layer import compress_layer
 from htzoo.compression.compress_model import WeightReport
-from htzoo.formats import Format
-from htzoo.nn.layer_arguments import layer_formats
-from htzoo.nn.recurrent_layer import Recurrent
+from htzoo.nn.layer_arguments import layer_formats, plain_formats
+from htzoo.nn.recurrent_layer import LayerFormats, Recurrent
 from htzoo.nn.weight import Weight
 
 
 def compress_with_report(
-    layer: nn.Module, formats: Mapping[str, Format | None]
+    layer: nn.Module, formats: Mapping[str, LayerFormats]
 ) -> tuple[Recurrent, list[WeightReport]]:
     """The closest layer in other formats; a layer that has them already stays as it is.
 
@@ -26,12 +25,12 @@ def compress_with_report(
     Raises:
         ValueError: a format does not fit the layer.
     """
-    wanted = {key: form.to_dict() for key, form in formats.items() if form is not None}
+    wanted = {key: plain_formats(form) for key, form in formats.items() if form is not None}
     has = {}
     if isinstance(layer, Recurrent):
         has = {key: form for key, form in layer_formats(layer).items() if form is not None}
     same = wanted == has and isinstance(layer, Recurrent)
-    small = layer if same else compress_layer(layer, **formats)
+    small = layer if same else compress_layer(layer, **formats)  # type: ignore[arg-type]
     assert isinstance(small, Recurrent)
     old = layer.matrices() if isinstance(layer, Recurrent) else {}
     rows = []

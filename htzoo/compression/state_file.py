@@ -177,7 +177,8 @@ def is_state_file(path: Path) -> bool:
 
 
 def _read(path: Path) -> Any:
-    head = path.open("rb").read(8)
+    with path.open("rb") as file:
+        head = file.read(8)
     kind = _OTHER_KINDS.get(path.suffix.lower())
     if head.startswith(b"\x89HDF"):
         kind = _OTHER_KINDS[".h5"]

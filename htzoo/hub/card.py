@@ -16,6 +16,7 @@ from torch import nn
 
 from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.formats import find_format
+from htzoo.nn.layer_arguments import formats_in
 from htzoo.hub.config import ModelConfig
 from htzoo.models import count_parameters
 from htzoo.report.markdown import code, code_block, escape, link
@@ -145,7 +146,7 @@ def _licence(training: Training | None) -> str:
 
 def _formats(config: ModelConfig) -> list[str]:
     found = (config.arguments.get(key) for key in ("input_format", "hidden_format", "joint_format"))
-    return sorted({str(value["name"]) for value in found if value is not None})
+    return sorted({str(form["name"]) for value in found for form in formats_in(value)})
 
 
 def _body(config: ModelConfig, module: nn.Module, training: Training | None, load_as: str) -> Iterator[str]:

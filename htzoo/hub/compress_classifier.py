@@ -8,12 +8,13 @@ from typing import Any
 
 from htzoo.compression.compress_model import WeightReport
 from htzoo.compression.one_layer import compress_with_report
-from htzoo.formats import Format
 from htzoo.hub.classifier import ZooClassifier
+from htzoo.nn.layer_arguments import plain_formats
+from htzoo.nn.recurrent_layer import LayerFormats
 
 
 def compress_classifier(
-    model: ZooClassifier, formats: Mapping[str, Format | None]
+    model: ZooClassifier, formats: Mapping[str, LayerFormats]
 ) -> tuple[ZooClassifier, list[WeightReport]]:
     """The same for a video classifier; its CNN and its head stay as they are.
 
@@ -21,7 +22,7 @@ def compress_classifier(
         ValueError: a format does not fit the layer.
     """
     layer, rows = compress_with_report(model.recurrent, formats)
-    words = {key: None if form is None else form.to_dict() for key, form in formats.items()}
+    words = {key: plain_formats(form) for key, form in formats.items()}
     none: dict[str, Any] = {"input_format": None, "hidden_format": None, "joint_format": None}
     arguments = {**model.config.arguments, **none, **words}
     config = replace(model.config, arguments=arguments, name=None, result=None)  # the accuracy is another one
