@@ -1,17 +1,16 @@
 """Compress trained dense LSTMs into every format at three budgets, fine-tune them, and time them.
 
-    htzoo fit --config digits_lstm --data.split clip         # leaves runs/digits_lstm/TIME/checkpoints/best.ckpt
+    htzoo fit --config digits_lstm --data.split clip         # writes runs/digits_lstm/TIME/checkpoints/best.ckpt
     htzoo fit --config fir_lstm --model.hidden_size 256
-    python benchmarks/compress_trained.py digits_lstm CKPT   # every format and budget; what was done is not done again
+    python benchmarks/compress_trained.py digits_lstm CKPT   # every format and budget; finished rows are not repeated
     python benchmarks/compress_trained.py fir_lstm CKPT
-    python benchmarks/compress_trained.py --time             # on a quiet machine
+    python benchmarks/compress_trained.py --time             # on an idle machine
     python benchmarks/compress_trained.py --page             # fills docs/compression.md
 
-Every row is one ``htzoo compress CKPT --to FORMAT --budget Nx --hidden-to FORMAT --hidden-budget Nx --fine-tune
-SOURCE``, in two calls, the second without anything left to decompose, so that the model is tested in between; FDHT is
-``--joint`` with HT. Rows go to results/compression.csv as they end, models to ``runs/compressed``.
-Fine-tuning has the settings and the epochs that the dense layer was trained with. Accuracies are on test clips, by
-which nothing is chosen: the best epoch is that of validation clips.
+Each row is one ``htzoo compress CKPT --to FORMAT --budget Nx --hidden-to FORMAT --hidden-budget Nx --fine-tune
+SOURCE``, split into two calls so that the model is tested before fine-tuning; FDHT is ``--joint`` with HT. Rows are
+appended to results/compression.csv, models are saved in ``runs/compressed``. Fine-tuning uses the settings and epochs
+of the dense training. Accuracies are on test clips; the epoch is chosen on validation clips.
 """
 
 from __future__ import annotations
@@ -50,12 +49,12 @@ METHODS = {"HT": "ht", "TT": "tt", "TR": "tr", "BT": "bt", "KCP": "kcp", "CP": "
 BUDGETS = (15, 50, 150)  # times fewer parameters, of each weight
 INPUTS, HIDDEN, GATES = 768, 256, 4  # of both sources
 CLIPS, FRAMES, REPEATS = 64, 16, 15  # of the timing: a batch of either source
-# The data set of each source, and what its runs were told beside the configuration and the hidden size.
+# The dataset of each source, and the options of its runs besides the configuration and the hidden size.
 SOURCES: dict[str, tuple[str, dict[str, str]]] = {"digits_lstm": ("digits", {"split": "clip"}), "fir_lstm": ("fir", {})}
 
 
 def main() -> int:
-    """Do what the words ask for."""
+    """Run what the options ask for."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("source", nargs="?", choices=SOURCES, help="configuration that the checkpoint was trained with")
     parser.add_argument("checkpoint", nargs="?", help="RUN/checkpoints/best.ckpt, of a layer of 256")
@@ -76,7 +75,7 @@ def main() -> int:
 
 
 def compress_all(source: str, checkpoint: str, methods: list[str], budgets: list[int]) -> None:
-    """Every row that is not there yet."""
+    """Add every row that is still missing."""
     done = {(row["source"], row["method"], int(row["budget"])) for row in read_rows(ROWS)}
     before = accuracy(checkpoint, source)
     todo = [(method, budget) for budget in budgets for method in methods if (source, method, budget) not in done]
@@ -112,7 +111,7 @@ def compress(source: str, checkpoint: str, method: str, budget: int) -> dict[str
 
 @torch.no_grad()
 def accuracy(model: str, source: str) -> float:
-    """Share of the test clips of the source's configuration that a model names right."""
+    """Accuracy of a model on the test clips of the source's configuration."""
     classifier = open_model(model, ZooClassifier)
     name, given = SOURCES[source]
     data = find_dataset(name)(**load_config(source)["data"]["init_args"] | given)
@@ -124,7 +123,7 @@ def accuracy(model: str, source: str) -> float:
 
 
 def time_all() -> None:
-    """Time every layer, each beside the dense one: weights play no part, so fresh ones do."""
+    """Time every layer in turns with the dense one. Untrained weights serve, as time does not depend on values."""
     torch.set_num_threads(1)
     machine = describe_machine(torch.device("cpu"))
     dense = nn.LSTM(INPUTS, HIDDEN, batch_first=True)
@@ -143,7 +142,7 @@ def time_all() -> None:
 
 
 def formats(method: str, budget: int) -> dict[str, Any]:
-    """What ``htzoo compress`` chooses."""
+    """The formats that ``htzoo compress`` chooses."""
     kind = METHODS[method]
     sizes = {"joint_format": INPUTS + HIDDEN} if method == "FDHT" else {"input_format": INPUTS, "hidden_format": HIDDEN}
     return {
@@ -153,7 +152,7 @@ def formats(method: str, budget: int) -> dict[str, Any]:
 
 
 def fill_page() -> None:
-    """Put the tables between their marks."""
+    """Fill the tables of the page."""
     document = json.loads(TIMES.read_text(encoding="utf-8"))
     speed = {(row["method"], row["budget"]): row for row in document["times"]}
     for source in SOURCES:

@@ -1,8 +1,8 @@
-"""What 8-bit weights would save, and cost: size and test accuracy of the trained models that come with htzoo.
+"""What 8-bit weights would save and cost: size and test accuracy of the trained models that come with htzoo.
 
     python benchmarks/eight_bit.py --root data NAME...
 
-Every tensor becomes whole numbers from -127 to 127 with a scale of its own, and is turned back for the test.
+Each tensor is rounded to integers from -127 to 127 with one scale per tensor, and converted back for the test.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def measure(name: str, root: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", default=pretrained_names())
-    parser.add_argument("--root", default="data", help="folder of the prepared data sets")
+    parser.add_argument("--root", default="data", help="folder of the prepared datasets")
     given = parser.parse_args()
     for name in given.names:
         measure(name, given.root)

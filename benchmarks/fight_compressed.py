@@ -1,14 +1,14 @@
-"""Train the dense twin of fight_cnn_ht, compress it, train the small model from there, and test both on every fold.
+"""Train the dense baseline of fight_cnn_ht, compress it, fine-tune the result, and test both on every fold.
 
     htzoo data prepare fight
-    python benchmarks/fight_compressed.py --root data --seeds 8   # what was done is not done again
+    python benchmarks/fight_compressed.py --root data --seeds 8   # finished rows are not repeated
     python benchmarks/fight_compressed.py --page                  # fills benchmarks/study/diary.md
 
-A row is a fold and a seed: the dense model (``htzoo fit --config fight_cnn_lstm``), its weights in the formats of
-fight_cnn_ht (``htzoo.compress``), that trained on (``htzoo fit --config fight_cnn_ht --model.init_from FOLDER``), and,
-so that the dense one is not behind in epochs, the dense model trained on in the same way. Every training has its
-configuration's settings but for the learning rate of the second ones, which was chosen on validation clips
-(benchmarks/study/diary.md). Rows go to results/fight_compressed.csv as they end.
+A row is one fold and seed: the dense model (``htzoo fit --config fight_cnn_lstm``); its weights in the formats of
+fight_cnn_ht (``htzoo.compress``); the compressed model after fine-tuning (``htzoo fit --config fight_cnn_ht
+--model.init_from FOLDER``); and the dense model trained for the same additional epochs, so that both have equally many.
+All trainings use the settings of their configuration, except the learning rate of the second ones, which was chosen on
+validation clips (benchmarks/study/diary.md). Rows are appended to results/fight_compressed.csv.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ MODELS = {
 def main() -> None:
     """Do what the words ask for."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default="data", help="folder of the prepared data sets")
+    parser.add_argument("--root", default="data", help="folder of the prepared datasets")
     parser.add_argument("--seeds", type=positive, default=8)
     parser.add_argument("--page", action="store_true", help="fill benchmarks/study/diary.md")
     given = parser.parse_args()
@@ -77,7 +77,7 @@ def measure(fold: int, seed: int, root: str, folder: Path) -> dict[str, Any]:
     Args:
         fold: which is tested.
         seed: of all trainings.
-        root: folder of all data sets.
+        root: folder of all datasets.
         folder: an empty one for the runs and models.
     """
     start = process_time()

@@ -1,4 +1,4 @@
-"""Replace what stands between two marks of a Markdown page, so that no measured figure is typed by hand."""
+"""Fill the marked sections of a Markdown page, so that no measured figure is typed by hand."""
 
 from __future__ import annotations
 

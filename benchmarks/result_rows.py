@@ -1,4 +1,4 @@
-"""Tables of results that grow by a row as each is measured."""
+"""CSV tables of results to which a row is added after each measurement."""
 
 from __future__ import annotations
 

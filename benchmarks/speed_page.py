@@ -1,9 +1,9 @@
-"""Put what was measured into docs/speed.md and README.md, and draw the pictures.
+"""Put the measured speeds into docs/speed.md and README.md, and draw the plots.
 
     python benchmarks/speed_page.py
 
-Reads ``benchmarks/results/NAME.json`` and fills the place of every NAME in docs/speed.md, and that of the short table
-in README.md (``speed``).
+Reads ``benchmarks/results/NAME.json`` and fills the section NAME of docs/speed.md, and the section ``speed`` of
+README.md with a short table.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from decompose import table
+import numpy as np
+from decomposition import table
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
+from other_packages import compared
 from page_sections import fill
-from peers import compared
 from PIL import Image
 
 from htzoo.bench.chart import plot_bench
@@ -38,7 +40,7 @@ LOOKS = {
     "CP": (INK, "P"),
     "Tucker": (GREY, "X"),
 }
-LABELS = {"modes": "modes d", "rank": "rank", "inputs": "input size", "rows": "rows (frames at once)"}
+LABELS = {"modes": "number of modes", "rank": "rank", "inputs": "input size", "rows": "rows (frames per call)"}
 
 
 def main() -> int:
@@ -55,10 +57,10 @@ def main() -> int:
         else:
             part = _tables(document)
             if not name.startswith("peers"):
-                picture = DOCS / f"speed_{name}.png"
-                plot_bench(document["settings"], picture, machine_line(document))
-                _shrink(picture)
-                part = f"![Training steps]({picture.name})\n\n{part}"
+                plot = DOCS / f"speed_{name}.png"
+                plot_bench(document["settings"], plot, machine_line(document))
+                _shrink(plot)
+                part = f"![Training steps]({plot.name})\n\n{part}"
         fill(page, name, part)
     fill(ROOT / "README.md", "speed", _in_short(documents["ucf11"], documents["peers_ucf11"], documents["cnn"]))
     return 0
@@ -109,7 +111,7 @@ def _source(document: dict[str, Any]) -> str:
 
 
 def _draw_scaling(document: dict[str, Any], output: Path) -> None:
-    """Measured steps above, predicted multiply-adds below, a column for what changes."""
+    """Draw measured steps above and planned MACs below, with a column for each quantity that varies."""
     with shared_look():
         figure = new_figure(11, 5.6)
         rows = figure.subplots(2, len(LABELS), sharex="col", sharey="row")
@@ -129,18 +131,41 @@ def _draw_scaling(document: dict[str, Any], output: Path) -> None:
                 axes.yaxis.set_major_formatter(FuncFormatter(_short))
             rows[1, column].set_xlabel(LABELS[sweep])
         rows[0, 0].set_ylabel("measured step, ms")
-        rows[1, 0].set_ylabel("predicted multiply-adds\na row, forward")
-        handles, labels = rows[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        rows[1, 0].set_ylabel("planned MACs\nper row, forward")
+        for axes in rows[:, -1]:
+            _label_ends(axes)
         figure.supxlabel(machine_line(document), fontsize=8, color=GREY)
         save_figure(figure, output)
 
 
-def _shrink(picture: Path) -> None:
-    """Write the picture again with few colours, which is all that lines and bars need: a third of the size."""
-    with Image.open(picture) as image:
+def _label_ends(axes: Axes) -> None:
+    """Write the name of each line at its right end, moved apart vertically where they would overlap."""
+    lowest, highest = np.log10(axes.get_ylim())
+    lines = [(float(np.log10(line.get_ydata()[-1])), line) for line in axes.get_lines()]
+    ends = sorted(lines, key=lambda end: end[0])
+    distance = 0.085 * (highest - lowest)
+    places = [ends[0][0]]
+    for height, _ in ends[1:]:
+        places.append(max(height, places[-1] + distance))
+    excess = max(0.0, places[-1] - highest)
+    for (_, line), place in zip(ends, places, strict=True):
+        x, y = line.get_xdata()[-1], line.get_ydata()[-1]
+        axes.annotate(
+            str(line.get_label()),
+            (x, y),
+            (1.06, (place - excess - lowest) / (highest - lowest)),
+            textcoords="axes fraction",
+            va="center",
+            color=line.get_color(),
+            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "relpos": (0, 0.5)},
+        )
+
+
+def _shrink(plot: Path) -> None:
+    """Reduce a plot to 48 colours, which lines and bars do not exceed visibly: a third of the size."""
+    with Image.open(plot) as image:
         small = image.convert("RGB").quantize(48)
-    with replacing(picture) as temporary:
+    with replacing(plot) as temporary:
         small.save(temporary, format="PNG", optimize=True)
 
 

@@ -25,8 +25,10 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: the folder cannot be made or written to; it names `path`, and not the temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Unique among the threads and processes that may write the same file.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}.part")
+    # Unique among the threads and processes that may write the same file; short, since `path` may have the longest name
+    # that the file system allows.
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    temporary = path.with_name(f".{name}.{os.getpid()}.{threading.get_native_id()}.part")
     try:
         yield temporary
         os.replace(temporary, path)

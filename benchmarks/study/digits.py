@@ -1,4 +1,4 @@
-"""Free Spoken Digit Dataset: ten digits, six speakers, one speaker left out."""
+"""Free Spoken Digit Dataset: ten digits, six speakers, one speaker held out."""
 
 from __future__ import annotations
 

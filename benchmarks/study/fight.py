@@ -1,4 +1,4 @@
-"""Surveillance Camera Fight: images of motion, read by a frozen CNN, eight of them a clip; scenes left out."""
+"""Surveillance Camera Fight: eight motion images per clip, read by a frozen CNN; scenes held out."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def list_clips(folder: Path) -> list[Clip]:
 
 
 def folds(split: Literal["group", "clip"], data: Sequences, folder: Path) -> list[Tensor]:
-    """Which clips each of five folds tests, by the package's rule ``group`` (scenes left out) or ``clip`` (random)."""
+    """Which clips each of five folds tests, by the package's rule ``group`` (scenes held out) or ``clip`` (random)."""
     clips = list_clips(folder)
     parts = [split_clips(clips, split, fold, 5, 0.2, lambda _: []) for fold in range(1, 6)]
     return [torch.tensor([part == "test" for part in of_fold]) for of_fold in parts]
@@ -68,7 +68,7 @@ def _frames(path: Path) -> np.ndarray:
 
 
 def motion_images(frames: np.ndarray) -> Tensor:
-    """Three successive changes of grey as the three channels of a picture, from every four frames one picture.
+    """Motion images: every four frames give one image, whose three channels are the changes of grey between them.
 
     Args:
         frames: (T, H, W, 3), uint8.
@@ -93,5 +93,5 @@ def load_cnn() -> nn.Module:
 
 @torch.inference_mode()
 def read_motion(cnn: nn.Module, images: Tensor) -> Tensor:
-    """Features (steps, 1280), averaged over the picture."""
+    """Features (steps, 1280), averaged over the image."""
     return cnn(images.contiguous(memory_format=torch.channels_last))

@@ -1,4 +1,4 @@
-"""FIRAction: thermal video of 16 x 16 pixels, seven actions, people left out."""
+"""FIRAction: thermal video of 16 x 16 pixels, seven actions, people held out."""
 
 from __future__ import annotations
 

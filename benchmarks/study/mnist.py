@@ -1,4 +1,4 @@
-"""Sequential MNIST: the rows of a digit as 28 steps of 28 features, of a part of the training images."""
+"""Sequential MNIST: the rows of a digit as 28 steps of 28 features, from a subset of the training images."""
 
 from __future__ import annotations
 

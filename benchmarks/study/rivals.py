@@ -1,4 +1,4 @@
-"""The contestants: dense LSTM and GRU, and every format at about the same number of weights."""
+"""The layers that are compared: dense LSTM and GRU, and every format with about the same number of parameters."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def rivals(
     weights: int,
     hidden_weights: int = 0,
 ) -> list[Rival]:
-    """All rivals of a data set.
+    """All layers to compare on a dataset.
 
     Args:
         in_modes: multiply to the features of a step.

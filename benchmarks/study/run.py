@@ -1,11 +1,11 @@
-"""Tune every rival on a data set with the same trials, then train and test it on every fold with several seeds.
+"""Tune every layer on a dataset with the same trials, then train and test it on every fold with several seeds.
 
     python benchmarks/study/run.py fir --data FOLDER
     python benchmarks/study/run.py fight --data FOLDER --rivals HT LSTM --split group
 
-Every fold is tuned for itself: each trial is validated on groups of the training part that it was not trained on, and
-the best one is trained again on the whole training part, once a seed, and tested once. Trials and tests go to
-trials.csv and measured.csv, beside this file, as they end; what stands there is not run again.
+Each fold is tuned separately: each trial is validated on groups held out of the training data; the best one is trained
+again on all training data, once per seed, and tested once. Trials and tests are appended to trials.csv and measured.csv
+beside this file; what is in there is not run again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TRIED = (
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared on a data set.
+    """What is compared on a dataset.
 
     Args:
         dataset: its name in the tables.
@@ -232,7 +232,7 @@ def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=STUDIES)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the dataset")
     parser.add_argument("--rivals", nargs="+", help="only these")
     parser.add_argument("--split", help="only this split")
     parser.add_argument("--seeds", type=int, default=3, help="trainings that are tested, of each fold (default 3)")
@@ -288,7 +288,7 @@ def test_all(
     chosen: list[Settings],
     arguments: argparse.Namespace,
 ) -> None:
-    """Train a rival on the whole training part of every fold with its chosen settings, once a seed, and test it."""
+    """Train a layer on all training data of every fold with its chosen settings, once per seed, and test it."""
     columns = "name,dataset,split,fold,seed,test_accuracy,parameters_recurrent,parameters_total,train_seconds,command"
     table = Table(MEASURED, ("name", "split", "fold", "seed"), (*columns.split(","), "machine", "date"))
     name = study.name(rival)

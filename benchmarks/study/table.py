@@ -1,4 +1,4 @@
-"""Write the tables of docs/study.md and diary.md (between their marks), and draw their plots, from measured.csv.
+"""Write the tables of docs/study.md and diary.md from measured.csv, and draw their plots.
 
 python benchmarks/study/table.py
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from run import MEASURED, STUDIES, TRIALS, Study
+from torch import Tensor
 
 from htzoo.nn import GRU, LSTM
 from htzoo.report.style import BLUE, GREY, INK, new_figure, save_figure, shared_look
@@ -94,13 +95,13 @@ def read_rows(study: Study, split: str) -> list[Row]:
             Row(
                 rival.name,
                 accuracies,
-                weight.num_parameters,  # type: ignore[arg-type]
+                weight.numel() if isinstance(weight, Tensor) else weight.num_parameters,
                 int(lines[0]["parameters_recurrent"]),
                 statistics.median(float(line["train_seconds"]) for line in lines),
             )
         )
-    most = max((len(row.accuracies) for row in rows), default=0)
-    return [row for row in rows if len(row.accuracies) == most]  # the others are still running
+    folds = max((len(row.accuracies) for row in rows), default=0)
+    return [row for row in rows if len(row.accuracies) == folds]  # the others are still running
 
 
 def _features(study: Study) -> int:

@@ -1,4 +1,4 @@
-"""One small trainer for all data sets of the study: sequences in memory, AdamW, one cycle of the learning rate."""
+"""One small trainer for all datasets of the study: sequences in memory, AdamW, one-cycle learning rate."""
 
 from __future__ import annotations
 

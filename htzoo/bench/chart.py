@@ -52,13 +52,19 @@ def _draw(axes: Axes, result: Mapping[str, Any]) -> None:
     reading = next(row for row in result["rows"] if row["step"] is None)["forward"]["median"]
     axes.axvline(reading, color=INK, linewidth=1, linestyle=":")
     axes.text(reading, len(rows) - 0.35, " one read of the frames", fontsize=8, color=INK, va="bottom")
-    for place, row, upper in zip(places, rows, (row["step"]["upper"] for row in rows), strict=True):
+    ours = [row for row in rows if not row["rival"]]
+    # The faster of the two dense baselines is the one to beat.
+    key, baseline = min(
+        (("faster_than_loop", "the hand loop"), ("faster_than_vendor", "nn." + result["cell"])),
+        key=lambda candidate: sum(row[candidate[0]] for row in ours),
+    )
+    for place, row in zip(places, rows, strict=True):
         text = f"{row['step']['median']:,.1f} ms"
         if not row["rival"]:
-            text += f", {row['faster_than_loop']:,.1f}x faster than the hand loop"
-        axes.text(upper * 1.06, place, text, va="center", fontsize=8, color=INK)
+            text += f", {row[key]:,.1f}x faster than {baseline}"
+        axes.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK)
     axes.set_xscale("log")
-    axes.set_xlim(min(reading, *forward) * 0.7, max(medians) * 30)
+    axes.set_xlim(min(reading, *forward) * 0.7, max(medians) * 1.5)
     axes.set_ylim(len(rows) - 0.1, -0.7)
     axes.set_yticks(list(places), [row["name"] for row in rows])
     axes.tick_params(axis="y", length=0)

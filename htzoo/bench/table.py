@@ -43,8 +43,8 @@ def results(setting: Setting, rows: Sequence[Row]) -> dict[str, Any]:
 def markdown(result: Mapping[str, Any], *, gpu: bool) -> str:
     """The table of one of :func:`results`, times as median (lower to upper quartile)."""
     cell = result["cell"]
-    titles = ["layer", "input weight", "whole layer", "multiply-adds a frame", "forward ms", "step ms"]
-    titles += [f"nn.{cell} / it", "hand loop / it", "it / floor", "peak MB"] + (
+    titles = ["layer", "input weight", "whole layer", "MACs per frame", "forward ms", "step ms"]
+    titles += [f"faster than nn.{cell}", "faster than hand loop", "time / floor", "peak MB"] + (
         ["frames read / forward"] if gpu else []
     )
     lines = [_line(titles), _line(["---", *["---:"] * (len(titles) - 1)])]

@@ -35,13 +35,14 @@ settings:
   cnn     LSTM 2,048 -> 2,048, 25 frames, batch 16: the input weight alone, both weights, and the two as one ("joint")
 
 columns:
-  input weight   numbers in the input-to-hidden weight (in the joint weight, where there is one), without bias
-  multiply-adds  of both weights for one frame, forward, as planned
-  forward        the whole sequence, without gradients: median (quartiles)
-  step           forward and backward, the gradients of all parameters, without optimiser: median (quartiles)
-  .. / it        how many times faster the layer's step is than PyTorch's layer, and than the loop by hand
-  it / floor     its step over the fastest floor's
-  peak MB        most that tensors hold during a step, beyond weights and frames
+  input weight         input-to-hidden parameters (of the joint weight, where there is one), without bias
+  MACs per frame       multiply-accumulates of both weights, forward, as planned
+  forward              the whole sequence, without gradients: median (quartiles)
+  step                 forward and backward with the gradients of all parameters, no optimiser: median (quartiles)
+  faster than nn.LSTM  speed-up of the step over PyTorch's layer
+  faster than hand loop  ... and over one dense matrix product for all frames with a loop over time
+  time / floor         step time divided by that of the fastest floor
+  peak MB              maximum size of the tensors of a step, without parameters and frames
 
 examples:
   htzoo bench                                        every format at the UCF11 setting

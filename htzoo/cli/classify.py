@@ -21,13 +21,21 @@ examples:
   htzoo classify moving_digits_ht clip.mp4
   htzoo classify ORG/REPO clips/ --top 3 --csv labels.csv
   htzoo classify fight_cnn_ht camera.mp4 --window 2 --stride 1   a label for every second of a long video
-  htzoo classify runs/moving_digits_ht/TIME/checkpoints/best.ckpt clip.mp4 --json
+  htzoo classify runs/moving_digits_ht/TIME clip.mp4 --json
 """
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A clip or a window of a video, or why there is none: start and end in seconds, None for a whole clip."""
+    """The labels of a clip or of a window of a video, or the reason why there are none.
+
+    Attributes:
+        path: the video file.
+        start: seconds from the start of the video; None for a whole clip.
+        end: seconds from the start of the video; None for a whole clip.
+        labels: (label, probability) pairs, the most probable first.
+        error: why the file has no labels.
+    """
 
     path: str
     start: float | None = None
@@ -43,21 +51,21 @@ def run(words: Sequence[str]) -> None:
         words: the command line, without ``htzoo``.
 
     Raises:
-        ValueError: the model cannot be had.
+        ValueError: the model cannot be opened.
         VideoError: some of the files could not be labelled; the others were.
     """
     parser = Parser("classify", DESCRIPTION)
-    parser.add_argument("model", metavar="NAME", help="name of the zoo, folder, ORG/REPO, or checkpoint of a run")
+    parser.add_argument("model", metavar="NAME", help="name of the zoo, folder, ORG/REPO, or training run")
     parser.add_argument("videos", metavar="VIDEO", nargs="+", help="video files, or folders to search for them")
-    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many labels a clip (default 5)")
+    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many labels to print (default 5)")
     parser.add_argument("--window", type=float, metavar="SECONDS", help="label windows of this length, for long videos")
-    parser.add_argument("--stride", type=float, metavar="SECONDS", help="from window to window (default: its length)")
+    parser.add_argument("--stride", type=float, metavar="SECONDS", help="from window to window (default: one length)")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row a label")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table with a row for each label")
     add_hub_options(parser)
     given = parser.parse_args(words[1:])
     if given.top < 1:
-        parser.error(f"--top is {given.top}: give a number of at least 1")
+        parser.error(f"--top is {given.top}: give at least 1")
     for name in ("window", "stride"):
         if getattr(given, name) is not None and not getattr(given, name) > 0:
             parser.error(f"--{name} is {getattr(given, name)}: give seconds above zero")
@@ -86,7 +94,7 @@ def run(words: Sequence[str]) -> None:
     for path in bar:
         for new in label(model, path):
             found.append(new)
-            if not given.json and (new.error is None or len(paths) > 1):  # of one video, the last line says it
+            if not given.json and (new.error is None or len(paths) > 1):  # for a single video, the last line reports it
                 with bar.external_write_mode():
                     _print(new)
     if given.json:
@@ -100,19 +108,19 @@ def run(words: Sequence[str]) -> None:
 
 
 def _videos(names: Sequence[str]) -> list[Path]:
-    """The files, and what lies in the folders, without hidden files."""
+    """The files, and the videos in the folders, without hidden files; links to folders are followed."""
     from htzoo.data.prepare.source_files import files_in
-    from htzoo.data.video.decode import VIDEO_SUFFIXES
+    from htzoo.data.video.container import VIDEO_SUFFIXES
 
     paths: list[Path] = []
     for path in map(Path, names):
         if not path.is_dir():
-            paths.append(path)  # what is no video, or is not there, is said of the file itself
+            paths.append(path)  # a missing file, or one that is no video, is reported when it is read
             continue
-        inside = [file for inner, file in files_in(path) if inner.suffix.lower() in VIDEO_SUFFIXES]
+        inside = [file for name, file in files_in(path) if name.suffix.lower() in VIDEO_SUFFIXES]
         if not inside:
             raise ValueError(
-                f"{path} holds no video: give files that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"
+                f"{path} has no videos in it: give files that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"
             )
         paths += inside
     return paths

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from htzoo.formats import Format
-    from htzoo.nn.recurrent_layer import LayerFormats
+    from htzoo.nn.layer_formats import LayerFormats
 
 DESCRIPTION = """\
 Replace the weights of a trained model by tensor networks that are as close to them as their size allows.
@@ -302,7 +302,7 @@ def _formats_of(config: str) -> dict[str, LayerFormats]:
         ValueError: it gives none, or one that does not exist.
     """
     from htzoo.configs import load_config
-    from htzoo.nn.recurrent_layer import formats_from_plain
+    from htzoo.nn.layer_formats import formats_from_plain
 
     arguments = load_config(config).get("model", {}).get("init_args", {})
     keys = ("input_format", "hidden_format", "joint_format")
@@ -368,15 +368,14 @@ def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: b
     print(f"saved: htzoo.from_pretrained({str(output)!r}), whose recurrent layer takes {order}", flush=True)
 
 
-def _fine_tune(
-    config: str, words: Sequence[str], formats: dict[str, LayerFormats], output: Path, command: str
-) -> None:
+def _fine_tune(config: str, words: Sequence[str], formats: dict[str, LayerFormats], output: Path, command: str) -> None:
     """Train from the compressed weights with the settings of a configuration; the best epoch takes their place."""
     from htzoo.cli.training import run as train
     from htzoo.hub.classifier import ZooClassifier
     from htzoo.hub.open_model import open_model
     from htzoo.hub.save import save_pretrained
     from htzoo.hub.training_run import read_training
+    from htzoo.nn.layer_arguments import plain_formats
 
     given = {key: json.dumps(plain_formats(form)) for key, form in formats.items()}
     if "joint_format" in given:

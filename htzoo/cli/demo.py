@@ -1,4 +1,4 @@
-"""``htzoo demo``: a local web page on which to try models."""
+"""``htzoo demo``: a local web page to try models on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from htzoo.hub.classifier import ZooClassifier
 
 DESCRIPTION = """\
-Open a page in the browser: drop in a video, and see the frames that a model looks at, its labels, how long it took, and
-a picture of its tensor networks. Needs: pip install 'htzoo[demo]'
+Open a page in the browser: upload a video or click an example clip, and see the frames that a model reads, its labels,
+how long it took, and a diagram of its tensor networks. Needs: pip install 'htzoo[demo]'
 
-Everything stays on this machine, and what was dropped in is deleted when the command ends (Ctrl-C).
+Everything stays on this machine. Uploads have at most {size} MB and {minutes} minutes, and are deleted when the command
+ends (Ctrl-C).
 
 examples:
   htzoo demo
@@ -33,6 +35,9 @@ examples:
   htzoo demo --host 0.0.0.0 --port 8080 --no-browser     for other machines of the network too
 """
 _TOP = 5
+_MAX_MEGABYTES, _MAX_MINUTES = 200, 10
+_MAX_RATE = 240  # frames a second; what a file says beyond it is not believed
+_FIRST = "moving_digits_ht"  # the model that the example clips are for
 
 
 def run(words: Sequence[str]) -> None:
@@ -46,8 +51,8 @@ def run(words: Sequence[str]) -> None:
         ValueError: there is no such model.
         OSError: the address cannot be listened on.
     """
-    parser = Parser("demo", DESCRIPTION)
-    parser.add_argument("--model", metavar="NAME", help="a further model: folder, ORG/REPO, or checkpoint of a run")
+    parser = Parser("demo", DESCRIPTION.format(size=_MAX_MEGABYTES, minutes=_MAX_MINUTES))
+    parser.add_argument("--model", metavar="NAME", help="start with this model: folder, ORG/REPO, or training run")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
@@ -59,13 +64,14 @@ def run(words: Sequence[str]) -> None:
 
     from htzoo.hub.packaged_weights import pretrained_names
 
-    names = list(dict.fromkeys([*([given.model] if given.model else []), *pretrained_names()]))
+    names = list(dict.fromkeys([*([given.model] if given.model else []), _FIRST, *pretrained_names()]))
     with TemporaryDirectory(prefix="htzoo-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
         page = _page(names, Path(folder))
         _, address, _ = page.launch(
             server_name=given.host,
             server_port=given.port,
+            max_file_size=f"{_MAX_MEGABYTES}mb",
             inbrowser=not given.no_browser,
             prevent_thread_lock=True,
             quiet=True,
@@ -74,7 +80,7 @@ def run(words: Sequence[str]) -> None:
             footer_links=[],
             theme=_theme(),
         )
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was dropped in is deleted then too
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # uploads are deleted then too
         print(f"{address}  (Ctrl-C ends it)", flush=True)
         with suppress(KeyboardInterrupt):
             Event().wait()
@@ -82,7 +88,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _check_address(host: str, port: int | None) -> None:
-    """Say at once what Gradio would say after half a minute."""
+    """Report at once what Gradio would report after half a minute."""
     try:
         socket.create_server((host, port or 0)).close()
     except OSError as error:
@@ -93,12 +99,13 @@ def _check_address(host: str, port: int | None) -> None:
 
 
 def _page(names: Sequence[str], folder: Path) -> gradio.Blocks:
-    """The page, with the first of some models open."""
+    """The page, with the first of the models open."""
     try:
         import gradio
     except ImportError:
         raise FileNotFoundError("gradio is not installed: pip install 'htzoo[demo]'") from None
     from htzoo.data import VideoError
+    from htzoo.report.markdown import escape
 
     opened = cache(_opened)
     opened(names[0])
@@ -112,21 +119,22 @@ def _page(names: Sequence[str], folder: Path) -> gradio.Blocks:
         try:
             return _look(opened(name), video)
         except (VideoError, OSError) as error:
-            return {}, [], str(error).replace(video, Path(video).name)
+            return {}, [], escape(str(error).replace(video, Path(video).name))
 
     page = gradio.Blocks(title="htzoo", analytics_enabled=False)
     with page:
-        gradio.Markdown("# htzoo\nRecurrent video models whose weights are tensor networks. Drop in a video.")
+        gradio.Markdown("# htzoo\nRecurrent video models whose weights are tensor networks.")
         with gradio.Row():
             with gradio.Column():
                 model = gradio.Dropdown(list(names), value=names[0], label="model")
                 words = gradio.Markdown()
                 video = gradio.File(label="video", height=180)  # a player would refuse what browsers cannot show
+                gradio.Examples([[str(clip)] for clip in _example_clips(folder)], video, label=f"clips for {_FIRST}")
             with gradio.Column():
                 labels = gradio.Label(label="label", num_top_classes=_TOP)
                 times = gradio.Markdown()
         frames = gradio.Gallery(
-            label="what the model looked at", columns=8, height=200, object_fit="contain", format="png"
+            label="the frames that the model reads", columns=8, height=200, object_fit="contain", format="png"
         )
         network = gradio.Image(label="tensor networks", show_label=False, interactive=False, format="png")
         gradio.on([page.load, model.change], show, model, [words, network], api_name="show")
@@ -135,7 +143,7 @@ def _page(names: Sequence[str], folder: Path) -> gradio.Blocks:
 
 
 def _opened(name: str) -> ZooClassifier:
-    """A model that has labelled a clip, so that the first time is none of planning."""
+    """A model that has labelled a clip already: the first time includes planning the contraction."""
     import numpy as np
 
     from htzoo.hub.classifier import ZooClassifier
@@ -147,20 +155,32 @@ def _opened(name: str) -> ZooClassifier:
     return model
 
 
-def _describe(model: ZooClassifier, picture: Path) -> tuple[str, str]:
-    """A model in words, and a picture of its networks."""
+def _example_clips(folder: Path) -> list[Path]:
+    """One short clip of each class of the moving digits, made here."""
+    from htzoo.data import make_moving_digits
+
+    made = folder / "examples"
+    make_moving_digits(made, seed=1, groups=1, clips=1)  # other clips than the model was trained on
+    return [clip.rename(made / f"{clip.parents[1].name}.mp4") for clip in sorted(made.rglob("*.mp4"))]
+
+
+def _describe(model: ZooClassifier, diagram: Path) -> tuple[str, str]:
+    """A model in words, and a diagram of its networks."""
     from htzoo.models.model_info import first_layer_weights, model_info
+    from htzoo.report.markdown import escape
     from htzoo.report.network_diagram import plot_design
 
     facts = model_info(model, model.config.name or "model", None, None)
-    if not picture.is_file():
-        plot_design(facts, first_layer_weights(model), model.recurrent.cell.gates, picture)
+    if not diagram.is_file():
+        plot_design(facts, first_layer_weights(model), model.recurrent.cell.gates, diagram)
     ours, dense = facts["parameters"]["total"], facts["dense_parameters"]["total"]
-    return f"{ours:,} parameters, {dense:,} if it were dense. Labels: {', '.join(model.classes)}.", str(picture)
+    labels = ", ".join(map(escape, model.classes))
+    return f"{ours:,} parameters; the dense equivalent has {dense:,}. Labels: {labels}.", str(diagram)
 
 
 def _look(model: ZooClassifier, video: str) -> tuple[dict[str, float], list[Any], str]:
-    """Labels, what was looked at, and how long it took."""
+    """Labels, the frames that were read, and how long it took."""
+    _check_length(video)
     start = perf_counter()
     frames = model.read(video)
     read = perf_counter()
@@ -168,6 +188,22 @@ def _look(model: ZooClassifier, video: str) -> tuple[dict[str, float], list[Any]
     end = perf_counter()
     times = f"reading {1000 * (read - start):.0f} ms, model {1000 * (end - read):.1f} ms"
     return labels, list(model.sampling.pictures(frames)), times
+
+
+def _check_length(video: str) -> None:
+    """Refuse a video that is too long, without decoding it to its end.
+
+    Raises:
+        VideoError: it is too long, damaged, or not a video.
+    """
+    from htzoo.data import VideoError
+    from htzoo.data.video.video_file import VideoFile
+
+    with VideoFile(video) as file:
+        limit = round(60 * _MAX_MINUTES * min(file.rate or _MAX_RATE, _MAX_RATE))
+        frames = sum(1 for _ in islice(file.frames(), limit + 1))
+    if frames > limit:
+        raise VideoError(f"{video} is longer than {_MAX_MINUTES} minutes: cut it, or label it with htzoo classify")
 
 
 def _theme() -> gradio.themes.Base:

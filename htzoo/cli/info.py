@@ -1,19 +1,22 @@
-"""``htzoo info``: everything about one model."""
+"""``htzoo info``: everything about one model or format."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from htzoo.cli.arguments import Parser
 
 DESCRIPTION = """\
-Show one model: sizes, formats, parameters beside a dense twin's, and published figures.
+Show one model: sizes, formats, parameters beside those of its dense equivalent, and published figures. Or show one
+format: what it is, its arguments, and an example.
 
 examples:
   htzoo info ucf11_ht --picture ucf11_ht.png
+  htzoo info tt
   htzoo info runs/moving_digits_ht/TIME/checkpoints/best.ckpt --json
 """
 
@@ -30,13 +33,27 @@ def run(words: Sequence[str]) -> None:
     """
     parser = Parser("info", DESCRIPTION)
     parser.add_argument(
-        "model", help="a name that htzoo models lists, a configuration, a checkpoint of a run, or a published folder"
+        "model",
+        help="a name that htzoo models lists, a configuration, a checkpoint of a run, or a published folder;"
+        " or a format",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the tensor networks as a PNG")
     asked = parser.parse_args(words[1:])
     if asked.picture is not None and asked.picture.suffix != ".png":
         parser.error(f"--picture is {str(asked.picture)!r}: give a name that ends in .png")
+
+    from htzoo.formats import find_format
+    from htzoo.names import UnknownNameError
+
+    with suppress(UnknownNameError):
+        cls = find_format(asked.model)
+        if asked.picture is not None:
+            parser.error(f"--picture draws models, and {asked.model} is a format")
+        from htzoo.report.format_sheet import format_info, format_sheet
+
+        print(json.dumps(format_info(cls), indent=2) if asked.json else format_sheet(format_info(cls)))
+        return
 
     from htzoo.hub.model_info import read_info
     from htzoo.report.models_table import info_sheet

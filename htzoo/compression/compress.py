@@ -10,7 +10,7 @@ from torch import nn
 from htzoo.compression.compress_layer import compress_layer
 from htzoo.compression.compress_model import compress_model
 from htzoo.formats import Format
-from htzoo.nn.recurrent_layer import LayerFormats
+from htzoo.nn.layer_formats import LayerFormats
 
 
 def compress(

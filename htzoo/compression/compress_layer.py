@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from htzoo.formats import Format
 from htzoo.nn import GRU, LSTM, RNN, Embedding, Linear
-from htzoo.nn.recurrent_layer import LayerFormats, Recurrent
+from htzoo.nn.layer_formats import LayerFormats
+from htzoo.nn.recurrent_layer import Recurrent
 from htzoo.nn.weight import set_weight
 
 Layer: TypeAlias = Linear | Embedding | Recurrent

@@ -21,7 +21,8 @@ from htzoo.compression.find_layers import KINDS, plain_layer
 from htzoo.formats import Dense, Format, format_from_dict
 from htzoo.messages import first_line
 from htzoo.nn.layer_arguments import layer_formats
-from htzoo.nn.recurrent_layer import Recurrent, formats_from_plain
+from htzoo.nn.layer_formats import formats_from_plain
+from htzoo.nn.recurrent_layer import Recurrent
 from htzoo.nn.weight import Weight
 
 CONFIG, WEIGHTS = "compression.json", "model.safetensors"

@@ -9,13 +9,12 @@ from torch import nn
 from htzoo.compression.compress_layer import compress_layer
 from htzoo.compression.compress_model import WeightReport
 from htzoo.nn.layer_arguments import layer_formats, plain_formats
-from htzoo.nn.recurrent_layer import LayerFormats, Recurrent
+from htzoo.nn.layer_formats import LayerFormats
+from htzoo.nn.recurrent_layer import Recurrent
 from htzoo.nn.weight import Weight
 
 
-def compress_with_report(
-    layer: nn.Module, formats: Mapping[str, LayerFormats]
-) -> tuple[Recurrent, list[WeightReport]]:
+def compress_with_report(layer: nn.Module, formats: Mapping[str, LayerFormats]) -> tuple[Recurrent, list[WeightReport]]:
     """The closest layer in other formats; a layer that has them already stays as it is.
 
     Args:

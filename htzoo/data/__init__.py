@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from htzoo.data.datasets.registry import dataset_names, find_dataset
     from htzoo.data.errors import DataError, VideoError
     from htzoo.data.video.encode import write_video
-    from htzoo.data.video.read import count_frames, read_frames
+    from htzoo.data.video.video_file import VideoFile, count_frames, read_frames
 
 _HOME = {
     "Clip": "clips.clip",
@@ -38,13 +38,14 @@ _HOME = {
     "TrainSampler": "clips.frame_sampler",
     "VideoDataModule": "datamodule",
     "VideoError": "errors",
+    "VideoFile": "video.video_file",
     "collate_clips": "clips.dataset",
-    "count_frames": "video.read",
+    "count_frames": "video.video_file",
     "dataset_names": "datasets.registry",
     "find_dataset": "datasets.registry",
     "make_moving_digits": "datasets.moving_digits.generate",
     "ordered": "clips.frame_sampler",
-    "read_frames": "video.read",
+    "read_frames": "video.video_file",
     "shift_on_torus": "datasets.moving_digits.shift",
     "uniform_indices": "clips.frame_sampler",
     "write_video": "video.encode",
@@ -61,6 +62,7 @@ __all__ = [
     "TrainSampler",
     "VideoDataModule",
     "VideoError",
+    "VideoFile",
     "collate_clips",
     "count_frames",
     "dataset_names",

@@ -24,7 +24,7 @@ from htzoo.data.index import INDEX, Entry, read_index
 from htzoo.data.prepare.how_to_get import how_to_get
 from htzoo.data.prepare.source_files import Published
 from htzoo.data.source import ClipLabel, Source
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 
 
 class VideoDataModule(LightningDataModule):
@@ -382,13 +382,13 @@ class VideoDataModule(LightningDataModule):
         workers = usual_workers(data, world) if self.num_workers is None else self.num_workers
         return ClipLoader(
             data,
+            collate_features if isinstance(data, FeatureDataset) else collate_clips,
+            workers,
             fit_workers=self.num_workers is None,
+            world=world,
             batch_size=self.batch_size // world,
             sampler=sampler,
             drop_last=drop_last,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            collate_fn=collate_features if isinstance(data, FeatureDataset) else collate_clips,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
         )
 

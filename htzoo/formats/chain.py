@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +20,27 @@ from htzoo.native.layout import CONSTANTS
 from htzoo.native.library import library
 
 _CLEARLY = 0.9  # of the libraries' time; predictions are off by about as much
-EXPORTED_ROWS = 256  # an exported graph serves every batch size: planned for this many rows, it is right for all
+COMMON_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Merge:
+    """How the matrix of a link is made from the cores.
+
+    Args:
+        group: positions of the cores that are merged.
+        order: how they are merged.
+        axes: where the axes of the merged tensor go: first that of the blocks, where they differ, then those of the
+            matrix's rows, then those of its columns.
+        kept: sizes of the edges that are contracted and come back: the matrix is block-diagonal over them.
+        shared: whether all blocks have this matrix.
+    """
+
+    group: tuple[int, ...]
+    order: PairwiseOrder
+    axes: tuple[int, ...]
+    kept: tuple[int, ...]
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -25,31 +48,22 @@ class Link:
     """One matrix product of a chain.
 
     Args:
-        group: positions of the cores that are merged into the matrix.
-        order: how they are merged.
-        axes: where the axes of the merged tensor go: first that of the blocks, where they differ, then those of the
-            matrix's rows, then those of its columns.
         shape: sizes of the running tensor's axes before the permutation, rows not counted.
-        permutation: reordering of these axes that must come first, or None.
-        inner: how many numbers the product sums over.
-        outer: how many take their place.
-        after: how many numbers lie behind them in memory; 1 makes this one plain matrix product.
-        kept: sizes of the edges that are contracted and come back: the matrix is block-diagonal over them.
-        saved: whether the backward should find what came into this product, rather than compute it again.
-        shared: whether all blocks have this matrix.
+        permutation: reordering of these axes that comes first, or None.
+        inner: size that the product sums over.
+        outer: size that takes its place.
+        after: size of what lies behind it in memory; 1 makes this one plain matrix product.
+        saved: whether the backward finds what entered this product, rather than compute it again.
+        merge: how the matrix is made; None where only its shape is known.
     """
 
-    group: tuple[int, ...]
-    order: PairwiseOrder
-    axes: tuple[int, ...]
     shape: tuple[int, ...]
     permutation: tuple[int, ...] | None
     inner: int
     outer: int
     after: int
-    kept: tuple[int, ...]
     saved: bool
-    shared: bool
+    merge: Merge | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +77,8 @@ class Chain:
         permutation: the last reordering, or None.
         in_features: columns of the matrix that the chain stands for.
         out_features: its rows.
-        between: how many numbers of a row lie between two products, at the widest place.
-        native: whether it is made for compiled code.
+        between: maximum values of a row between two products.
+        native: whether it is planned for compiled code.
     """
 
     links: tuple[Link, ...]
@@ -76,6 +90,19 @@ class Chain:
     between: int
     native: bool
 
+    @cached_property
+    def text(self) -> str:
+        """All of it but how the matrices are made, as operators take it: :meth:`from_text`."""
+        return json.dumps([[link[:6] for link in map(_fields, self.links)], *_fields(self)[1:]])
+
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def from_text(text: str) -> Chain:
+        """The chain that :attr:`text` describes. It cannot make matrices."""
+        links, blocks, shape, permutation, *rest = json.loads(text)
+        found = (Link(tuple(link[0]), _tuple(link[1]), *link[2:]) for link in links)
+        return Chain(tuple(found), blocks, tuple(shape), _tuple(permutation), *rest)
+
     @property
     def num_saved(self) -> int:
         """How many tensors :meth:`apply_and_save` keeps."""
@@ -86,6 +113,11 @@ class Chain:
         """Whether it is nothing but one product with a matrix (in_features, out_features)."""
         first = self.links[0]
         return len(self.links) == self.blocks == first.after == 1 and first.permutation is self.permutation is None
+
+    @cached_property
+    def saved_sizes(self) -> tuple[int, ...]:
+        """Values of a row of every tensor that :meth:`apply_and_save` keeps."""
+        return tuple(math.prod(link.shape) for link in self.links if link.saved) * self.blocks
 
     def matrices(self, cores: Sequence[Tensor]) -> list[Tensor]:
         """The matrix of every link, block by block. Gradients flow to the cores."""
@@ -193,30 +225,26 @@ class Chain:
         return (y.reshape(rows, self.in_features) if input_gradient else None), gradients[::-1]
 
 
-def chain_of(network: Network, rows: int, device: torch.device, dtype: torch.dtype, *, input_gradient: bool) -> Chain:
-    """The chain for about ``rows`` inputs at once.
+def chain_of(
+    network: Network, rows: int | torch.SymInt, device: torch.device, dtype: torch.dtype, *, input_gradient: bool
+) -> Chain:
+    """The chain for about ``rows`` inputs at once; it is right for every number of them.
 
     Args:
         network: the weight.
-        rows: how many input vectors are multiplied at once; of no account in an export.
+        rows: how many input vectors are multiplied at once; planned for a common number where a tracer leaves it open.
         device: where they are multiplied.
         dtype: in which precision.
         input_gradient: whether the gradient with respect to the input is wanted too.
     """
-    if torch.compiler.is_compiling():
-        return exported_chain(network, device)
-    return _fastest(network, _rounded(rows), device, dtype, input_gradient)
+    known = rows if isinstance(rows, int) else COMMON_ROWS
+    return _fastest(network, _rounded(known), device, dtype, input_gradient)
 
 
 @lru_cache(maxsize=1024)
 def _fastest(network: Network, rows: int, device: torch.device, dtype: torch.dtype, input_gradient: bool) -> Chain:
     machine = machine_of(network, rows, device, dtype, input_gradient=input_gradient)
     return _chain(network, rows, input_gradient, machine)
-
-
-def exported_chain(network: Network, device: torch.device) -> Chain:
-    """The chain of PyTorch's own products that an exported graph has, for every number of rows."""
-    return _chain(network, EXPORTED_ROWS, True, CPU if device.type == "cpu" else GPU)
 
 
 def machine_of(
@@ -276,18 +304,16 @@ def _link(network: Network, product: Product, layout: Edges, whole: Network, spl
     sizes = {**whole.sizes, **{_twin(edge): network.sizes[edge] for edge in kept}}
     edges = [*(whole.cores[k].edges for k in product.group), *((edge, _twin(edge)) for edge in kept)]
     order = merge_order(sizes, edges, axes)
+    positions = tuple(order.edges.index(edge) for edge in axes)
+    kept_sizes = tuple(network.sizes[edge] for edge in kept)
     return Link(
-        product.group,
-        order,
-        tuple(order.edges.index(edge) for edge in axes),
         tuple(network.sizes[edge] for edge in layout),
         product.permutation,
         network.size(product.contracted),
         network.size(product.new),
         product.after,
-        tuple(network.sizes[edge] for edge in kept),
         product.saved,
-        shared,
+        Merge(product.group, order, positions, kept_sizes, shared),
     )
 
 
@@ -298,11 +324,21 @@ def _twin(edge: str) -> str:
 
 def _matrices(link: Link, cores: Sequence[Tensor], blocks: int) -> Sequence[Tensor]:
     """The link's matrix in every block; all are merged together."""
-    tensors = [cores[k] for k in link.group]
-    tensors += [torch.eye(size, dtype=tensors[0].dtype, device=tensors[0].device) for size in link.kept]
+    merge = link.merge
+    assert merge is not None, "a chain that was read from text has no cores"
+    tensors = [cores[k] for k in merge.group]
+    tensors += [torch.eye(size, dtype=tensors[0].dtype, device=tensors[0].device) for size in merge.kept]
     shape = (link.inner, link.outer) if link.after == 1 else (link.outer, link.inner)
-    merged = contract(link.order, tensors).permute(link.axes)
-    return (merged.reshape(shape),) * blocks if link.shared else merged.reshape(blocks, *shape).unbind()
+    merged = contract(merge.order, tensors).permute(merge.axes)
+    return (merged.reshape(shape),) * blocks if merge.shared else merged.reshape(blocks, *shape).unbind()
+
+
+def _fields(value: Link | Chain) -> list[Any]:
+    return [getattr(value, field.name) for field in fields(value)]
+
+
+def _tuple(values: list[int] | None) -> tuple[int, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _enter(link: Link, x: Tensor, rows: int) -> Tensor:

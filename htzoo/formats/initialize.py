@@ -33,6 +33,6 @@ def initialize(network: Network, cores: Sequence[Tensor], variance: float | None
         core.normal_(0, spread)
     target = (variance * network.in_features * network.out_features) ** 0.5
     # On the CPU, because not every device has float64.
-    scale = (target / frobenius_norm(network, [core.cpu() for core in cores]).item()) ** (1 / count)
+    scale = (target / frobenius_norm(network, [core.cpu() for core in cores])) ** (1 / count)
     for core in cores:
-        core.mul_(scale)
+        core.mul_(scale.to(core.device))

@@ -4,12 +4,13 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
+
+from htzoo.formats.modes import is_transformed
 
 # From measurements on one core with AVX-512: oneDNN reaches up to twice the speed of ``torch.mm`` where many rows meet
 # a narrow matrix, but takes 20 microseconds to start, and is slow with a transposed first factor that is wide or short.
-_FEWEST = 2**22  # multiply-adds
-_WIDEST, _SHORTEST = 96, 512  # rows and columns of a transposed first factor
+_MIN_MACS = 2**22
+_MAX_ROWS, _MIN_COLUMNS = 96, 512  # of a transposed first factor
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -29,21 +30,17 @@ def _is_for_onednn(a: Tensor, b: Tensor) -> bool:
     """Whether oneDNN can take this product, and takes less time for it; it has no gradients."""
     rows, inner = a.shape
     return (
-        not torch.compiler.is_compiling()  # first: the sizes in a graph are not known, and must not be compared
-        and rows * inner * b.shape[1] >= _FEWEST
+        isinstance(rows, int)  # not left open by a tracer
+        and isinstance(inner, int)
+        and rows * inner * b.shape[1] >= _MIN_MACS
         and a.dtype == b.dtype == torch.float32
         and a.device.type == "cpu"
-        and (a.stride(1) == 1 or (rows <= _WIDEST and inner >= _SHORTEST))
+        and (a.stride(1) == 1 or (rows <= _MAX_ROWS and inner >= _MIN_COLUMNS))
         and not torch.is_grad_enabled()
         and not is_transformed(a, b)
         and bool(torch.backends.mkldnn.enabled)
         and _has_onednn()
     )
-
-
-def is_transformed(*tensors: Tensor) -> bool:
-    """Whether ``torch.func`` or forward-mode differentiation is at work, which must see PyTorch's own operations."""
-    return forward_ad._current_level >= 0 or any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
 
 
 @cache

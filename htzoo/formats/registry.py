@@ -12,7 +12,7 @@ from typing import Any
 
 from htzoo.formats.format import REGISTERED, Format
 from htzoo.names import UnknownNameError, did_you_mean
-from htzoo.plugins import plugin_modules
+from htzoo.plugins import VARIABLE, plugin_modules
 
 
 def format_classes() -> dict[str, type[Format]]:
@@ -42,7 +42,7 @@ def find_format(name: str) -> type[Format]:
     if name.lower() in by_name:
         return by_name[name.lower()]
     short_names = sorted(cls.short_name for cls in classes.values())
-    hint = did_you_mean(name, format_names(), f"known formats are {', '.join(short_names)}")
+    hint = did_you_mean(name, format_names(), f"known formats are {', '.join(short_names)}; {VARIABLE} adds your own")
     raise UnknownNameError(f"no format {name!r}: {hint}")
 
 

@@ -16,9 +16,9 @@ from torch import nn
 
 from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.formats import find_format
-from htzoo.nn.layer_arguments import formats_in
 from htzoo.hub.config import ModelConfig
 from htzoo.models import count_parameters
+from htzoo.nn.layer_arguments import formats_in
 from htzoo.report.markdown import code, code_block, escape, link
 from htzoo.report.parameter_table import parameter_table
 from htzoo.report.summary import RunSummary, class_table, outcome, training_table

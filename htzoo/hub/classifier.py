@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from htzoo.data import count_frames, read_frames
+from htzoo.data import VideoFile
 from htzoo.data.clips.windows import read_windows
 from htzoo.hub.config import ModelConfig, plain
 from htzoo.models import VideoClassifier
@@ -92,8 +92,8 @@ class ZooClassifier(VideoClassifier):
         Raises:
             htzoo.data.VideoError: the file is missing, damaged, or not a video.
         """
-        indices = self.sampling.candidates(count_frames(path), Path(path).name)
-        return read_frames(path, indices, self._size)
+        with VideoFile(path) as video:
+            return video.read_chosen(lambda count: self.sampling.candidates(count, Path(path).name), self._size)
 
     def classify_windows(
         self, path: str | os.PathLike[str], seconds: float, stride: float | None = None, top: int = 5

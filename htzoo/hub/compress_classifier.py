@@ -10,7 +10,7 @@ from htzoo.compression.compress_model import WeightReport
 from htzoo.compression.one_layer import compress_with_report
 from htzoo.hub.classifier import ZooClassifier
 from htzoo.nn.layer_arguments import plain_formats
-from htzoo.nn.recurrent_layer import LayerFormats
+from htzoo.nn.layer_formats import LayerFormats
 
 
 def compress_classifier(

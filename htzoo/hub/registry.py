@@ -10,6 +10,7 @@ from htzoo.hub.packaged_weights import pretrained_names
 from htzoo.names import UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
+    from htzoo.data.datasets.registry import Listing
     from htzoo.hub.classifier import ZooClassifier
     from htzoo.hub.config import ModelConfig
 
@@ -64,13 +65,13 @@ def read_zoo_config(name: str) -> tuple[ModelConfig, str | None]:
     from htzoo.hub.training_run import frame_sampler
 
     settings = zoo_settings(name)
-    data = data_class(settings["data"]["class_path"])
-    size = settings["data"].get("init_args", {}).get("size") or data.standard_size
+    data = _dataset(settings["data"]["class_path"])
+    size = settings["data"].get("init_args", {}).get("size") or data.attribute("standard_size")
     given = settings["model"].get("init_args", {})
     arguments = {key: value for key, value in given.items() if key in ARGUMENTS["VideoClassifier"]}
     config = ModelConfig(
         kind="VideoClassifier",
-        arguments={"classes": data.classes, "frame_size": (*size, 3), **arguments},
+        arguments={"classes": data.attribute("classes"), "frame_size": (*size, 3), **arguments},
         sampling=frame_sampler(settings["data"]),
         multilabel=settings["model"]["class_path"] == "MultiLabelClassification",
         name=name if name in config_names() else None,
@@ -102,14 +103,9 @@ def is_config_path(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
 
 
-def data_class(name: str) -> Any:
-    """The dataset of this class name.
+def _dataset(class_name: str) -> Listing:
+    from htzoo.data.datasets.registry import class_names, find_listing
 
-    Raises:
-        ValueError: htzoo has none.
-    """
-    from htzoo.data.datasets.registry import class_names, find_dataset
-
-    if name not in class_names():
-        raise ValueError(f"data.class_path is {name!r}, which is no dataset of htzoo")
-    return find_dataset(class_names()[name])
+    if class_name not in class_names():
+        raise ValueError(f"data.class_path is {class_name!r}, which is no dataset of htzoo")
+    return find_listing(class_names()[class_name])

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from htzoo.formats import Format, format_from_dict
+from htzoo.formats.modes import is_exporting
 from htzoo.models.backbone import Backbone
 from htzoo.models.pixel_scaling import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
-from htzoo.nn.export import is_exporting
 from htzoo.nn.layer_arguments import layer_formats
-from htzoo.nn.recurrent_layer import LayerFormats, formats_from_plain
+from htzoo.nn.layer_formats import LayerFormats, formats_from_plain
 
 Pooling = Literal["last", "mean"]
 CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}

@@ -126,8 +126,8 @@ class Layer(ctypes.Structure):
     their state stays as it is. ``weight`` is (gates * hidden, hidden); ``bias`` belongs to the hidden part and may be
     NULL. ``h`` and ``c`` (sequences, hidden) hold the state, or its gradient. ``x_parts``, ``d_x_parts`` and
     ``d_h_parts`` are (rows, gates * hidden), the last two one array where they are equal; ``y``, ``before_h``,
-    ``before_c`` and ``d_y`` are (rows, hidden), ``saved`` is (rows, kept * hidden). ``scratch`` has gates * hidden *
-    (hidden + sequences) + SLACK floats.
+    ``before_c`` and ``d_y`` are (rows, hidden), ``saved`` is (rows, kept * hidden), or NULL where there will be no
+    backward. ``scratch`` has gates * hidden * (hidden + sequences) + threads * kept * hidden + SLACK floats.
     """
 
     _fields_ = [

@@ -13,8 +13,8 @@ MULTIPLY(add_gradient, BY_COLUMNS, 1)
 typedef struct {
     const Layer *layer;
     const float *panels;
-    float *h_parts;
-    int64_t first, end; /* sequences */
+    float *h_parts, *spare; /* `spare`: what a step keeps, where there will be no backward */
+    int64_t first, end;     /* sequences */
 } Part;
 
 #define EACH(n) for (int64_t n = 0; n < size; n += VECTOR)
@@ -112,11 +112,13 @@ static void *run_forward(void *argument) {
             add_product(now, width, size, h, (Steps){size, 0, 0}, part->panels, PACKED, part->h_parts, width, 0, 0);
         for (int64_t k = 0; k < now; k++, r += layer->apart) {
             float *own_h = h + k * size, *own_c = c + k * size;
-            memcpy(layer->before_h + r * size, own_h, 4 * size);
-            if (layer->cell == LSTM)
-                memcpy(layer->before_c + r * size, own_c, 4 * size);
+            if (layer->saved) {
+                memcpy(layer->before_h + r * size, own_h, 4 * size);
+                if (layer->cell == LSTM)
+                    memcpy(layer->before_c + r * size, own_c, 4 * size);
+            }
             step(layer->cell, size, layer->x_parts + r * width, part->h_parts + k * width, own_h, own_c,
-                 layer->saved + r * layer->kept * size);
+                 layer->saved ? layer->saved + r * layer->kept * size : part->spare);
             memcpy(layer->y + r * size, own_h, 4 * size);
         }
     }
@@ -156,7 +158,8 @@ static void run(const Layer *layer, int back) {
     Part parts[MAX_THREADS];
     for (int64_t t = 0; t < threads; t++) {
         int64_t first = sequences * t / threads, end = sequences * (t + 1) / threads;
-        parts[t] = (Part){layer, scratch, scratch + width * (size + first), first, end};
+        float *h_parts = scratch + width * (size + first), *spare = scratch + width * (size + sequences);
+        parts[t] = (Part){layer, scratch, h_parts, spare + t * layer->kept * size, first, end};
     }
     in_threads(back ? run_backward : run_forward, parts, sizeof(Part), threads);
 }

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from htzoo.nn.recurrence import Cell, State
-
-
-def is_exporting() -> bool:
-    """Whether :func:`torch.export.export` is tracing. PyTorch before 2.7 does not tell, and has no loop to export."""
-    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
 
 
 def recur_for_export(

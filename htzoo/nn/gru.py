@@ -15,6 +15,8 @@ class _GRUCell(Cell):
     name = "GRU"
     gates = 3
     states = 1
+    kept = (2, 1, 1)  # r and z, n, the hidden part of n
+    one_gradient = False
 
     def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         (h,) = state

@@ -7,7 +7,8 @@ from inspect import signature
 from typing import Any
 
 from htzoo.formats import Dense, Format
-from htzoo.nn.recurrent_layer import LayerFormats, Recurrent
+from htzoo.nn.layer_formats import LayerFormats
+from htzoo.nn.recurrent_layer import Recurrent
 
 _WEIGHTS = {
     "input_format": "weight_ih",

@@ -16,6 +16,7 @@ class _LSTMCell(Cell):
     name = "LSTM"
     gates = 4
     states = 2
+    kept = (2, 1, 1, 1)  # i and f, g, o, tanh c
 
     def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         gates = x_part + h_part

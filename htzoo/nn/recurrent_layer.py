@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from htzoo.formats import Format, format_from_dict
-from htzoo.formats.network import Core, Network
+from htzoo.formats import Format
+from htzoo.formats.modes import is_exporting
 from htzoo.nn.errors import InputError
-from htzoo.nn.export import is_exporting, recur_for_export
-from htzoo.nn.recurrence import Cell, State, recur
-from htzoo.nn.sequence import Order, Rows, pack, unpack
-from htzoo.nn.uncompiled import uncompiled
+from htzoo.nn.export import recur_for_export
+from htzoo.nn.layer_formats import LayerFormats, each_layer
+from htzoo.nn.projection import without_projection
+from htzoo.nn.recurrence import Cell, Hidden, State, recur
+from htzoo.nn.sequence import Rows, pack, unpack
 from htzoo.nn.weight import (
     AnyWeight,
     Matrix,
@@ -26,8 +27,6 @@ from htzoo.nn.weight import (
     matrix_of,
     reset_weight,
 )
-
-LayerFormats: TypeAlias = Format | Sequence[Format | None] | None
 
 
 class Recurrent(nn.RNNBase):
@@ -46,7 +45,7 @@ class Recurrent(nn.RNNBase):
 
     Inputs, outputs and states have the shapes of PyTorch's layers, :class:`PackedSequence` and a single unbatched
     sequence included. Under autocast the products run in the lower precision; states and outputs keep the parameters'.
-    In a compiled model the layer runs uncompiled, as PyTorch's do; :func:`torch.export.export` takes it in.
+    Products and recurrences are operators to :func:`torch.compile`, which :func:`torch.export.export` takes apart.
     :func:`torch.ao.quantization.quantize_dynamic` knows PyTorch's classes only: quantize ``to_dense()``.
 
     Args:
@@ -130,9 +129,9 @@ class Recurrent(nn.RNNBase):
         self._flat_weights_names: list[str] = []
         self._flat_weight_refs: list[Any] = []
         formats = {
-            "weight_ih": _each_layer("input_format", input_format, num_layers, first_only=True),
-            "weight_hh": _each_layer("hidden_format", hidden_format, num_layers),
-            "weight_hr": _each_layer("projection_format", projection_format, num_layers),
+            "weight_ih": each_layer("input_format", input_format, num_layers, first_only=True),
+            "weight_hh": each_layer("hidden_format", hidden_format, num_layers),
+            "weight_hr": each_layer("projection_format", projection_format, num_layers),
         }
         width = input_size
         for layer, suffix in self._cells():
@@ -192,7 +191,7 @@ class Recurrent(nn.RNNBase):
         if joint is None:
             return tuple((matrix_of(getattr(self, f"weight_{part}_{suffix}")), None) for part in ("ih", "hh"))
         matrix = matrix_of(joint)
-        columns = matrix.network.in_features
+        columns = matrix.in_features
         return (matrix, (0, columns - self.hidden_size)), (matrix, (columns - self.hidden_size, columns))
 
     def _projection(self, suffix: str) -> Matrix | None:
@@ -226,7 +225,6 @@ class Recurrent(nn.RNNBase):
                         own = torch.empty(gate.shape, dtype=torch.float32, device=gate.device)
                         gate.copy_(nn.init.orthogonal_(own))
 
-    @uncompiled  # the search for a plan cannot be traced, and the backward is better than a traced one
     def _run(self, x: Tensor | PackedSequence, state: State | None) -> tuple[Tensor | PackedSequence, State]:
         """Outputs and last state of all layers, of an input of any kind."""
         if is_exporting() and isinstance(x, Tensor) and x.dim() == 3:
@@ -250,9 +248,9 @@ class Recurrent(nn.RNNBase):
             start = tuple(value[k] for value in initial)
             projection = self._projection(suffix)
             if projection is not None:
-                gates, start, weight_hh = _unprojected(gates, rows.order, start, weight_hh, projection, reverse)
-            hidden = weight_hh.prepare(rows.order.batch_sizes[0], columns=hidden_columns)
-            y, end = recur(self.cell, gates, rows.order, start, hidden, hidden_bias, reverse)
+                gates, start, weight_hh = without_projection(gates, rows.order, start, weight_hh, projection, reverse)
+            hidden = Hidden(weight_hh.text, weight_hh.cores, hidden_columns, hidden_bias)
+            y, end = recur(self.cell, gates, rows.order, start, hidden, reverse)
             if projection is not None:
                 y, end = projection(y).to(y.dtype), (projection(end[0]).to(y.dtype), *end[1:])
             outputs.append(y)
@@ -292,7 +290,7 @@ class Recurrent(nn.RNNBase):
 
     def _initial(self, rows: Rows, state: State | None, parameter: Tensor) -> State:
         """The initial state of every layer and direction, sorted as the rows are."""
-        batch = rows.order.batch_sizes[0]
+        batch = rows.order.batch
         sizes = self._state_sizes
         if state is None:
             return tuple(parameter.new_zeros(len(self._cells()), batch, size) for size in sizes)
@@ -390,17 +388,6 @@ class OneState(Recurrent):
         return output, h_n
 
 
-def formats_from_plain(values: Any) -> LayerFormats:
-    """A format, or a list with one for each layer, from what :meth:`~htzoo.formats.Format.to_dict` wrote.
-
-    Raises:
-        ValueError: a format is unknown, or has wrong arguments.
-    """
-    if isinstance(values, Sequence):
-        return tuple(None if value is None else format_from_dict(value) for value in values)
-    return None if values is None else format_from_dict(values)
-
-
 def _names(suffix: str, bias: bool, projects: bool) -> list[str]:
     """Names of a layer's and direction's tensors, in PyTorch's order."""
     names = ["weight", "weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if bias else [])]
@@ -409,46 +396,3 @@ def _names(suffix: str, bias: bool, projects: bool) -> list[str]:
 
 def _tensors(value: AnyWeight) -> list[Any]:
     return list(value.cores) if isinstance(value, Weight) else [value]
-
-
-def _each_layer(name: str, given: LayerFormats, layers: int, *, first_only: bool = False) -> list[Format | None]:
-    """One format for each layer; a single one is of the first layer, or of all."""
-    if given is None or isinstance(given, Format):
-        return [given if layer == 0 or not first_only else None for layer in range(layers)]
-    found = list(given)
-    if len(found) != layers or not all(form is None or isinstance(form, Format) for form in found):
-        raise ValueError(f"{name} is {given!r}: give one format, or a list of {layers}, each a format or None")
-    return found
-
-
-def _unprojected(
-    gates: Tensor, order: Order, start: State, hidden: Matrix, projection: Matrix, reverse: bool
-) -> tuple[Tensor, State, Matrix]:
-    """A recurrence without projection that runs through the same states.
-
-    With h = P r, where r is the hidden state before its projection P, the hidden weight acts on r as U P. The initial
-    state h_0 stands for no r: what U makes of it is added to every sequence's first step, and r starts at 0.
-
-    Returns:
-        The input part of the pre-activations, the initial state, and U P.
-    """
-    h = start[0]
-    first = hidden(h).to(gates.dtype)
-    sizes = order.batch_sizes
-    steps = list(order.split(gates))
-    begun = 0
-    for t in reversed(range(len(sizes))) if reverse else (0,):
-        if sizes[t] > begun:  # backward in time, the longer sequences have begun already
-            added = nn.functional.pad(first[begun : sizes[t]], (0, 0, begun, 0))
-            steps[t] = steps[t] + added
-            begun = sizes[t]
-    joined = order.join(steps)
-    rest = start[1:]
-    wide = projection.network.in_features
-    edges = (
-        Core.of("hidden", o1=hidden.network.out_features, r1=hidden.network.in_features),
-        Core.of("projection", r1=hidden.network.in_features, i1=wide),
-    )
-    network = Network(edges, ("i1",), ("o1",))
-    both = Matrix(hidden.format, network, (hidden.to_dense(), projection.to_dense()))
-    return joined, (h.new_zeros(h.shape[0], wide), *rest), both

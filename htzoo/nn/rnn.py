@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
+from htzoo.nn.layer_formats import LayerFormats
 from htzoo.nn.recurrence import Cell, Partial, State
-from htzoo.nn.recurrent_layer import LayerFormats, OneState
+from htzoo.nn.recurrent_layer import OneState
 
 aten = torch.ops.aten
 
@@ -16,6 +17,7 @@ class _TanhCell(Cell):
     name = "tanh"
     gates = 1
     states = 1
+    kept = (1,)
 
     def step(self, x_part: Tensor, h_part: Tensor, state: State) -> tuple[State, State]:
         h = (x_part + h_part).tanh()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,27 +12,41 @@ from torch.nn.utils.rnn import PackedSequence
 from htzoo.nn.errors import InputError
 
 
-class Order(NamedTuple):
+@dataclass(frozen=True)
+class Order:
     """How the frames of all sequences lie, as rows.
 
     Args:
-        batch_sizes: how many sequences are running at every time, long ones first; never grows.
+        batch: number of sequences.
+        time: number of frames of the longest sequence.
         batch_first: whether the rows go through one sequence after the other, all equally long, rather than through
             time.
+        packed_sizes: how many sequences run at every time, longest first; never grows. None where all are equally long.
     """
 
-    batch_sizes: list[int]
+    batch: int
+    time: int
     batch_first: bool = False
+    packed_sizes: Tensor | None = None
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """How many sequences run at every time."""
+        return [self.batch] * self.time if self.packed_sizes is None else self.packed_sizes.tolist()
 
     def split(self, rows: Tensor) -> tuple[Tensor, ...]:
         """The rows of every time, uncopied."""
+        if self.packed_sizes is not None:
+            return torch.split(rows, self.batch_sizes)
         if self.batch_first:
-            return rows.reshape(self.batch_sizes[0], len(self.batch_sizes), rows.shape[-1]).unbind(1)
-        return torch.split(rows, self.batch_sizes)
+            return rows.reshape(self.batch, self.time, rows.shape[-1]).unbind(1)
+        return rows.reshape(self.time, self.batch, rows.shape[-1]).unbind()
 
     def join(self, steps: Sequence[Tensor]) -> Tensor:
         """Undo :meth:`split`."""
-        return torch.stack(tuple(steps), 1).flatten(0, 1) if self.batch_first else torch.cat(tuple(steps))
+        if not self.batch_first:
+            return torch.cat(tuple(steps))
+        return torch.stack(tuple(steps), 1).reshape(self.batch * self.time, steps[0].shape[-1])
 
 
 @dataclass(frozen=True)
@@ -86,10 +99,11 @@ def pack(x: Tensor | PackedSequence, features: int, batch_first: bool) -> Rows:
             f"input has shape {tuple(data.shape)}: give sequences of at least one frame of {features:,} features"
         )
     if isinstance(x, PackedSequence):
-        return Rows(x.data, Order(x.batch_sizes.tolist()), packed=x)
+        batch = x.sorted_indices.shape[0] if x.sorted_indices is not None else int(x.batch_sizes[0])
+        return Rows(x.data, Order(batch, len(x.batch_sizes), packed_sizes=x.batch_sizes), packed=x)
     if x.dim() == 2:
-        return Rows(x, Order([1] * x.shape[0]), unbatched=True)
-    order = Order([x.shape[1 - time]] * x.shape[time], batch_first)
+        return Rows(x, Order(1, x.shape[0]), unbatched=True)
+    order = Order(x.shape[1 - time], x.shape[time], batch_first)
     return Rows(x.reshape(-1, features), order)
 
 
@@ -99,5 +113,6 @@ def unpack(rows: Rows, data: Tensor) -> Tensor | PackedSequence:
         return rows.packed._replace(data=data)
     if rows.unbatched:
         return data
-    shape = len(rows.order.batch_sizes), rows.order.batch_sizes[0]
-    return data.reshape(*(reversed(shape) if rows.order.batch_first else shape), data.shape[-1])
+    order = rows.order
+    shape = (order.batch, order.time) if order.batch_first else (order.time, order.batch)
+    return data.reshape(*shape, data.shape[-1])

@@ -4,68 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Dense, Format
-from htzoo.formats.apply import backward, backward_to_input, forward, product
-from htzoo.formats.chain import Chain, chain_of, exported_chain
-from htzoo.formats.column_slice import columns_of
+from htzoo.formats.apply import Prepared, multiply, prepare
 from htzoo.formats.contract import to_dense
 from htzoo.formats.decompose import from_dense
 from htzoo.formats.initialize import initialize
+from htzoo.formats.modes import autocasts
 from htzoo.formats.network import Network
-from htzoo.nn.autocast import autocasts
+from htzoo.formats.text import dense_network, network_of, network_text
 from htzoo.nn.errors import InputError
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A weight ready for many products of about the same number of rows: its cores are merged.
-
-    Args:
-        chain: the sequence of matrix products.
-        matrices: one for each product.
-        padding: number of zeros in front of and behind each input.
-    """
-
-    chain: Chain
-    matrices: tuple[Tensor, ...]
-    padding: tuple[int, int] = (0, 0)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``x @ W.T`` for ``x`` of shape (rows, in_features)."""
-        return product(self.chain, self.matrices, self._pad(x))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """``x @ W.T``, and the tensors that :meth:`backward` needs."""
-        return forward(self.chain, self.matrices, self._pad(x))
-
-    def backward(
-        self, x: Tensor, d_y: Tensor, saved: Sequence[Tensor], totals: list[Tensor] | None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Gradient of ``x``; the gradients of the matrices are added to ``totals``."""
-        x = self._pad(x)
-        d_x, totals = backward(self.chain, self.matrices, x, d_y, saved, input_gradient=True, totals=totals)
-        assert d_x is not None
-        return self._unpad(d_x), totals
-
-    def backward_to_matrices(self, x: Tensor, d_y: Tensor) -> list[Tensor]:
-        """Gradients of the matrices only."""
-        return backward(self.chain, self.matrices, self._pad(x), d_y, (), input_gradient=False)[1]
-
-    def backward_to_input(self, d_y: Tensor) -> Tensor:
-        """Gradient of the inputs only: ``d_y @ W``."""
-        return self._unpad(backward_to_input(self.chain, self.matrices, d_y))
-
-    def _unpad(self, x: Tensor) -> Tensor:
-        return x[:, self.padding[0] : x.shape[1] - self.padding[1]]
-
-    def _pad(self, x: Tensor) -> Tensor:
-        return nn.functional.pad(x, self.padding) if any(self.padding) else x
 
 
 def check_dtype(name: str, value: Tensor, parameter: Tensor) -> None:
@@ -102,13 +54,22 @@ class Matrix:
 
     Args:
         format: the format of the network.
-        network: how the cores are joined; its outputs include the gates.
+        in_features: columns.
+        out_features: rows, gates included.
         cores: one tensor for each core, in the network's order.
+        text: the network as operators take it; None where the one core is the matrix.
     """
 
     format: Format
-    network: Network
+    in_features: int
+    out_features: int
     cores: Sequence[Tensor]
+    text: str | None = None
+
+    @property
+    def network(self) -> Network:
+        """How the cores are joined; its outputs include the gates."""
+        return network_of(self.text) if self.text is not None else dense_network(self.in_features, self.out_features)
 
     @property
     def num_parameters(self) -> int:
@@ -119,37 +80,9 @@ class Matrix:
         """The matrix, of shape (out_features, in_features). Gradient flows to the cores."""
         return to_dense(self.network, self.cores)
 
-    def prepare(
-        self,
-        rows: int,
-        *,
-        input_gradient: bool = True,
-        columns: tuple[int, int] | None = None,
-        chain: Chain | None = None,
-    ) -> Prepared:
-        """Merge the cores for products with about ``rows`` inputs at a time. Gradient flows to the cores.
-
-        The cores are merged in the parameters' precision; under autocast the merged matrices are then cast once.
-
-        Args:
-            rows: number of inputs that are multiplied at a time.
-            input_gradient: whether the gradient of the inputs is wanted.
-            columns: first and last + 1 of the columns to multiply with; all columns when None.
-            chain: the matrix products; planned for ``rows`` when None.
-        """
-        network, cores, padding = self.network, self.cores, (0, 0)
-        device = cores[0].device
-        dtype = torch.get_autocast_dtype(device.type) if autocasts(device) else cores[0].dtype
-        if columns is not None:
-            part = columns_of(network, *columns)
-            network, cores, padding = part.network, part.cores(cores), part.padding
-        if chain is None:
-            chain = chain_of(network, rows, device, dtype, input_gradient=input_gradient)
-        if not autocasts(device):
-            return Prepared(chain, tuple(chain.matrices(cores)), padding)
-        with torch.autocast(device.type, enabled=False):
-            matrices = chain.matrices(cores)
-        return Prepared(chain, tuple(matrix.to(dtype) for matrix in matrices), padding)
+    def prepare(self, rows: int, *, input_gradient: bool = True, columns: tuple[int, int] | None = None) -> Prepared:
+        """Merge the cores: see :func:`htzoo.formats.apply.prepare`."""
+        return prepare(self.network, self.cores, rows, input_gradient=input_gradient, columns=columns)
 
     def __call__(self, x: Tensor, columns: tuple[int, int] | None = None) -> Tensor:
         """``x @ W.T`` for ``x`` of shape (..., in_features), or as many features as ``columns`` has.
@@ -157,11 +90,10 @@ class Matrix:
         Raises:
             InputError: ``x`` has another last axis, or another type than the cores.
         """
-        first, last = columns or (0, self.network.in_features)
+        first, last = columns or (0, self.in_features)
         check_input(x, last - first, self.cores[0])
         flat = x.reshape(-1, x.shape[-1])
-        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad, columns=columns)
-        return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.network.out_features)
+        return multiply(self.text, self.cores, flat, columns).reshape(*x.shape[:-1], self.out_features)
 
 
 class Weight(nn.Module):
@@ -188,7 +120,6 @@ class Weight(nn.Module):
     """
 
     error: float | None = None
-    compiled_chain: Chain
 
     def __init__(
         self,
@@ -205,6 +136,7 @@ class Weight(nn.Module):
         self.gates = gates
         self.network = format.network(in_features, out_features, gates)
         self.in_features, self.out_features = self.network.in_features, self.network.out_features
+        self.text = network_text(self.network)
         self.names = [core.name for core in self.network.cores]
         for core in self.network.cores:
             self.register_parameter(core.name, nn.Parameter(torch.empty(core.shape, device=device, dtype=dtype)))
@@ -218,7 +150,7 @@ class Weight(nn.Module):
     @property
     def matrix(self) -> Matrix:
         """The same weight without the module around it."""
-        return Matrix(self.format, self.network, self.cores)
+        return Matrix(self.format, self.in_features, self.out_features, self.cores, self.text)
 
     @property
     def num_parameters(self) -> int:
@@ -253,22 +185,7 @@ class Weight(nn.Module):
 
     def prepare(self, rows: int, *, input_gradient: bool = True, columns: tuple[int, int] | None = None) -> Prepared:
         """See :meth:`Matrix.prepare`."""
-        return self.matrix.prepare(rows, input_gradient=input_gradient, columns=columns, chain=self._chain())
-
-    def _chain(self) -> Chain | None:
-        """The chain of a compiled graph; None outside of one, where it depends on the number of rows."""
-        if not torch.compiler.is_dynamo_compiling():
-            return None
-        self._plan_for_compiler()
-        return self.compiled_chain
-
-    def _plan_for_compiler(self) -> bool:
-        """Search for a plan outside the graph, once for every number of rows. The result must be plain: keep it."""
-        self.compiled_chain = exported_chain(self.network, self.cores[0].device)
-        return True
-
-    # All that torch.compiler.assume_constant_result does, but for importing the compiler, which takes a second.
-    _plan_for_compiler._dynamo_marked_constant = True  # type: ignore[attr-defined]
+        return self.matrix.prepare(rows, input_gradient=input_gradient, columns=columns)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x @ W.T`` for ``x`` of shape (..., in_features).
@@ -278,8 +195,7 @@ class Weight(nn.Module):
         """
         check_input(x, self.in_features, self.cores[0])
         flat = x.reshape(-1, x.shape[-1])
-        product = self.prepare(flat.shape[0], input_gradient=x.requires_grad)
-        return product(flat.to(product.matrices[0].dtype)).reshape(*x.shape[:-1], self.out_features)
+        return multiply(self.text, self.cores, flat).reshape(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         """Shown when the module is printed."""
@@ -351,12 +267,7 @@ def matrix_of(weight: AnyWeight) -> Matrix:
     """A weight as a network and its cores, whichever way it is kept."""
     if isinstance(weight, Weight):
         return weight.matrix
-    return Matrix(_DENSE, _dense_network(weight.shape[1], weight.shape[0]), (weight,))
+    return Matrix(_DENSE, weight.shape[1], weight.shape[0], (weight,))
 
 
 _DENSE = Dense()
-
-
-@lru_cache(maxsize=1024)
-def _dense_network(in_features: int, out_features: int) -> Network:
-    return _DENSE.network(in_features, out_features)

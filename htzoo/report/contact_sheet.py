@@ -8,27 +8,28 @@ from matplotlib.patches import Rectangle
 
 from htzoo.report.style import GREY, INK, new_figure, save_figure, shared_look
 
-_SHEET_WIDTH = 13.0  # inches the widest row may take
-_FRAME_HEIGHT = (0.35, 1.0)  # inches: least, most
+_SHEET_WIDTH = 13.0  # inches, of the widest row
+_FRAME_HEIGHT = (0.35, 1.0)  # inches: minimum, maximum
 _GAP = 0.06  # between frames, in frame heights
 _ROW_GAP = 0.16  # between rows, in frame heights
 _LETTER = 0.1  # width of a letter of a label, in frame heights
 
 
 def plot_clips(clips: Sequence[tuple[str, np.ndarray]], output: Path, title: str) -> None:
-    """Draw a contact sheet: a clip is a row, its label at the left, its frames side by side.
+    """Draw a contact sheet: one row for each clip, with its label at the left and its frames side by side.
 
-    Clips may differ in length and size; all frames are drawn equally high. Where they are so narrow that several rows
-    fit beside each other, the clips go on in a next column.
+    Clips may differ in length and size; all frames are drawn with the same height. Narrow clips are set in several
+    columns.
 
     Args:
-        clips: (label, frames) pairs; frames are uint8 of shape (T, H, W, C), C = 1 (grey) or 3 (RGB).
+        clips: (label, frames) pairs. A label may have several lines. Frames are uint8 of shape (T, H, W, C),
+            C = 1 (grey) or 3 (RGB).
         output: the PNG to write; an older file is replaced.
         title: shown above the sheet.
 
     Raises:
         ValueError: there is no clip, or one of another type or shape, or without frames.
-        OSError: the picture cannot be written.
+        OSError: the plot cannot be written.
     """
     if not clips:
         raise ValueError("there is no clip to draw")
@@ -38,17 +39,17 @@ def plot_clips(clips: Sequence[tuple[str, np.ndarray]], output: Path, title: str
 
     # In units of one frame height.
     width = max(len(frames) * (_aspect(frames) + _GAP) for _, frames in clips) - _GAP
-    room = width + 0.3 + _LETTER * max(len(label) for label, _ in clips)
+    room = width + 0.3 + _LETTER * max(len(line) for label, _ in clips for line in label.split("\n"))
     columns = max(1, min(len(clips), int(_SHEET_WIDTH / room)))  # more than one where the frames are narrow
     rows = -(-len(clips) // columns)
     columns = -(-len(clips) // rows)
     width += (columns - 1) * room
     height = rows * (1.0 + _ROW_GAP) - _ROW_GAP
-    least, most = _FRAME_HEIGHT
-    inches = min(max(_SHEET_WIDTH / width, least), most)
+    minimum, maximum = _FRAME_HEIGHT
+    inches = min(max(_SHEET_WIDTH / width, minimum), maximum)
     with shared_look():
         figure = new_figure(width * inches, height * inches)
-        # The frames fill the figure exactly; labels and title lie outside, and saving widens the picture to hold them.
+        # The frames fill the figure exactly; labels and title lie outside, and saving widens the plot to hold them.
         figure.set_layout_engine("none")
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         for place, (label, frames) in enumerate(clips):
@@ -56,10 +57,8 @@ def plot_clips(clips: Sequence[tuple[str, np.ndarray]], output: Path, title: str
             axes.text(start - 0.15, top + 0.5, label, ha="right", va="center", fontsize=11)
             for number, frame in enumerate(frames):
                 left = start + number * (_aspect(frames) + _GAP)
-                picture = frame[:, :, 0] if frame.shape[2] == 1 else frame
-                axes.imshow(
-                    picture, cmap="gray", vmin=0, vmax=255, extent=(left, left + _aspect(frames), top + 1.0, top)
-                )
+                image = frame[:, :, 0] if frame.shape[2] == 1 else frame
+                axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(left, left + _aspect(frames), top + 1.0, top))
                 axes.add_patch(
                     Rectangle(
                         (left, top), _aspect(frames), 1.0, fill=False, edgecolor=GREY, linewidth=0.5, clip_on=False

@@ -1,4 +1,4 @@
-"""Draw what a data set holds: a contact sheet, and how its clips spread over classes and lengths."""
+"""Plots of a dataset: a contact sheet, and how its clips spread over classes and lengths."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from htzoo.data.clips.clip import Clip
 from htzoo.data.clips.frame_sampler import uniform_indices
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.statistics import Statistics
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 from htzoo.report.contact_sheet import plot_clips
 from htzoo.report.style import BLUE, GREEN, GREY, ORANGE, new_figure, save_figure, shared_look
 
@@ -24,18 +24,18 @@ def plot_contact_sheet(data: VideoDataModule, output: Path) -> None:
     """Draw eight frames, evenly spaced, of one or two clips of each class.
 
     Args:
-        data: A module that is set up.
-        output: The PNG to write; an older file is replaced.
+        data: a module that is set up.
+        output: the PNG to write; an older file is replaced.
 
     Raises:
-        VideoError: A clip cannot be read.
-        OSError: The picture cannot be written.
+        VideoError: a clip cannot be read.
+        OSError: the plot cannot be written.
     """
     plot_clips(list(_examples(data)), output, f"{data.title}: {len(data.clips):,} clips")
 
 
 def _examples(data: VideoDataModule) -> Iterator[tuple[str, Frames]]:
-    """Clips of different groups where there are."""
+    """One or two clips of each class, from different groups if possible."""
     showing: dict[str, list[int]] = {name: [] for name in data.classes}
     for index in range(len(data.clips)):
         for name in data.classes_of(index):
@@ -46,10 +46,15 @@ def _examples(data: VideoDataModule) -> Iterator[tuple[str, Frames]]:
             others = [index for index in found if data.clips[index].group != data.clips[found[0]].group]
             chosen += others[-1:] or found[1:2]
         for index in chosen:
-            yield data.label_of(index), _small_frames(data.clips[index])
+            yield data.label_of(index), small_frames(data.clips[index])
 
 
-def _small_frames(clip: Clip) -> Frames:
+def small_frames(clip: Clip) -> Frames:
+    """Eight frames of a clip, evenly spaced, made small enough for a contact sheet; uint8 (T, H, W, C).
+
+    Raises:
+        VideoError: the clip cannot be read.
+    """
     height, width = clip.read([0]).shape[1:3]
     shown = min(height, _SHEET_HEIGHT)
     return clip.read(uniform_indices(clip.frames, _SHEET_FRAMES), (shown, max(1, width * shown // height)))
@@ -59,12 +64,12 @@ def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
     """Draw clips by class and split, and how many frames the clips have.
 
     Args:
-        statistics: What to draw.
-        title: Name of the data set.
-        output: The PNG to write; an older file is replaced.
+        statistics: what to draw.
+        title: name of the dataset.
+        output: the PNG to write; an older file is replaced.
 
     Raises:
-        OSError: The picture cannot be written.
+        OSError: the plot cannot be written.
     """
     names = list(statistics.counts)
     with shared_look():

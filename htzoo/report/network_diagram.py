@@ -182,7 +182,7 @@ def _leg(axes: Axes, place: Point, direction: Point, size: int, width: float, is
     reach = _RADIUS + _LEG
     end = place[0] + reach * direction[0], place[1] + reach * direction[1]
     _line(axes, place, end, width, color)
-    text = f"{gates} \N{MULTIPLICATION SIGN} {size // gates:,}" if gates > 1 else f"{size:,}"
+    text = f"{gates}\N{MULTIPLICATION SIGN}{size // gates:,}" if gates > 1 else f"{size:,}"
     where = place[0] + _REACH * direction[0], place[1] + _REACH * direction[1]
     axes.text(*where, text, ha="center", va="center", fontsize=9.5, color=color, fontweight="bold", zorder=4)
 

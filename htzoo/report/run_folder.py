@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -27,8 +28,18 @@ from htzoo.report.confusion import plot_confusion
 from htzoo.report.curves import plot_curves
 from htzoo.report.metrics_csv import best_epoch, read_metrics
 from htzoo.report.metrics_logger import METRICS, MetricsLogger
+from htzoo.report.misclassified import (
+    Mistake,
+    as_tensor,
+    find_mistakes,
+    from_tensor,
+    most_certain,
+    plot_misclassified,
+)
 from htzoo.report.summary import RunSummary, outcome, write_summary
 from htzoo.tasks import VideoClassification
+
+MISCLASSIFIED = "misclassified.png"
 
 
 class RunReport(pl.Callback):
@@ -47,6 +58,7 @@ class RunReport(pl.Callback):
         self.epochs = 0
         self.speeds: dict[str, float] = {}
         self.rows: list[list[float]] = []
+        self.mistakes: list[Mistake] = []
         self.tested = False
         self._seconds = 0.0  # of training, before the clock was started
         self._started: float | None = None
@@ -119,6 +131,32 @@ class RunReport(pl.Callback):
     def _stop(self) -> None:
         self._seconds, self._started = self.train_seconds, None
 
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the mistakes of an earlier test."""
+        self.mistakes = []
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the misclassified clips of which the model is most certain."""
+        assert isinstance(pl_module, VideoClassification)
+        if pl_module.has_confusion:
+            found = find_mistakes(pl_module.probability(outputs), batch["label"], batch["index"])
+            self.mistakes = most_certain([*self.mistakes, *found])
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Gather them from all processes."""
+        if trainer.world_size > 1:
+            rows = as_tensor(self.mistakes).to(trainer.strategy.root_device)
+            gathered = trainer.strategy.all_gather(rows)
+            self.mistakes = most_certain(from_tensor(gathered))
+
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say what was reached, and fill the folder where there is one."""
         assert isinstance(pl_module, VideoClassification)
@@ -130,12 +168,20 @@ class RunReport(pl.Callback):
         if folder is not None:
             for logger in trainer.loggers:
                 logger.save()
-            summary = _fill(folder, summary, pl_module)
+            summary = _fill(folder, summary, pl_module, self._plot_mistakes(trainer, folder))
         best = "" if summary.best_epoch is None else f", best epoch {summary.best_epoch} of {self.epochs}"
         trained = f"{best}, {self.train_seconds:.0f} s of training" if self.epochs else ""
         self.say(trainer, f"{self.name}: {outcome(summary)}{trained}")
         if folder is not None:
             self.say(trainer, f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+
+    def _plot_mistakes(self, trainer: pl.Trainer, folder: Path) -> list[str]:
+        """Draw the misclassified clips, and return the name of the file, if there is one."""
+        data: VideoDataModule = getattr(trainer, "datamodule")  # noqa: B009 (set by Lightning, unknown to mypy)
+        output = folder / MISCLASSIFIED
+        output.unlink(missing_ok=True)  # of an earlier test
+        title = f"{self.name}: misclassified test clips, the most certain first"
+        return [output.name] if plot_misclassified(data, self.mistakes, output, title) else []
 
     def _summary(self, trainer: pl.Trainer, task: VideoClassification) -> RunSummary:
         """What is known of the run but for what its folder says."""
@@ -261,8 +307,15 @@ def _splits(data: VideoDataModule) -> dict[str, str]:
     return words
 
 
-def _fill(folder: Path, summary: RunSummary, task: VideoClassification) -> RunSummary:
-    """Draw the pictures and write the summary, with what the folder says of the epochs."""
+def _fill(folder: Path, summary: RunSummary, task: VideoClassification, drawn: Sequence[str] = ()) -> RunSummary:
+    """Draw the plots and write the summary, with the epochs from the folder's metrics.
+
+    Args:
+        folder: of the run.
+        summary: of the run, without its epochs and plots.
+        task: with the confusion matrix of the test.
+        drawn: names of further plots that are in the folder.
+    """
     pictures = []
     metrics = folder / METRICS
     if summary.epochs and metrics.is_file():
@@ -273,7 +326,7 @@ def _fill(folder: Path, summary: RunSummary, task: VideoClassification) -> RunSu
     if task.confusion is not None:
         plot_confusion(task.confusion.cpu().numpy(), task.model.classes, folder / "confusion.png", summary.name)
         pictures.append("confusion.png")
-    summary = replace(summary, pictures=tuple(pictures))
+    summary = replace(summary, pictures=(*pictures, *drawn))
     write_summary(summary, folder / "summary.md")
     return summary
 

@@ -1,4 +1,4 @@
-"""The look all pictures share, and how a picture is saved."""
+"""The look that all plots share, and how a plot is saved."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from htzoo.files import replacing
+from htzoo.report.glyphs import make_legible
 
 # From Okabe and Ito's palette, which stays apart under the common kinds of colour blindness.
 BLUE = "#0072B2"
@@ -19,6 +20,8 @@ PURPLE = "#AA4499"
 INK = "#222222"
 GREY = "#767676"
 PALE = "#E6E6E6"
+
+FONT = "DejaVu Sans"  # comes with matplotlib, so that a plot looks the same everywhere
 
 # Any, for matplotlib types the keys as a long Literal in some versions and as str in others.
 _STYLE: Any = {
@@ -33,7 +36,7 @@ _STYLE: Any = {
     "axes.titlesize": 13,
     "figure.facecolor": "white",
     "figure.titlesize": 13,
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so a picture looks the same everywhere
+    "font.family": FONT,
     "font.size": 10,
     "grid.color": PALE,
     "grid.linewidth": 0.8,
@@ -87,5 +90,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
+    make_legible(figure, FONT)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.15)

@@ -181,11 +181,12 @@ class VideoClassification(pl.LightningModule):
         """Count one batch of validation clips."""
         self._evaluate(batch, "val/loss", self.val_loss, self.val_metrics)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count one batch of test clips."""
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Count one batch of test clips, and return their logits (batch, classes)."""
         logits = self._evaluate(batch, "test/loss", self.test_loss, self.test_metrics)
         if self.test_confusion is not None:
             self.test_confusion.update(logits, batch["label"])
+        return logits
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Class probabilities (batch, classes) and the positions (batch,) of the clips that they belong to."""

@@ -69,6 +69,7 @@ def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
         "checkpoints",
         "moving_digits_ht.yaml",
         "confusion.png",
+        "misclassified.png",
         "curves.png",
         "metrics.csv",
         "summary.json",
@@ -77,10 +78,10 @@ def test_run_folder_is_complete(run: tuple[Path, str]) -> None:
     assert {path.name for path in folder.iterdir()} == names
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     lines = printed.splitlines()
-    assert lines[0].startswith("moving_digits_ht: ")
-    assert lines[1].startswith("epoch 1/2  train loss ")
-    assert "loader " in lines[2]
-    assert "step " in lines[2]
+    assert lines[0].startswith("11 classes: right 25, ") and "train / val / test 187 / 33 / 55" in lines[0]
+    assert lines[1].startswith("moving_digits_ht: ")
+    assert lines[2].startswith("epoch 1/2  train loss ")
+    assert "loader " in lines[3] and "step " in lines[3]
     assert lines[-2].startswith("moving_digits_ht: test accuracy ")
     assert "of 55 clips" in lines[-2]
     assert lines[-1].startswith(f"runs/moving_digits_ht/{folder.name}: ")

@@ -16,9 +16,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from benchmarks.damage import DAMAGE, FEW_BITS, frames_of
 from torch.utils.data import DataLoader
 
-from benchmarks.damage import DAMAGE, FEW_BITS, frames_of
 from htzoo.data import (
     Clip,
     ClipDataset,
@@ -37,7 +37,7 @@ from htzoo.data.prepare.check import check_clips
 from htzoo.data.prepare.pipeline import prepare
 from htzoo.data.prepare.source_checksums import Checksums
 from tests.data.helpers import Frames, encode
-from tests.data.video.test_read import _sound_only
+from tests.data.video.test_video_file import _sound_only
 
 COUNT = 16
 # Name of a whole file: codec, container, options of the encoder.
@@ -184,7 +184,7 @@ def test_originals_that_were_read_once(sound: bytes, tmp_path: Path) -> None:
 def test_a_codec_without_its_name(tmp_path: Path) -> None:
     path = encode(tmp_path / "clip.mp4", moving_texture(), "libx264", "mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"xxxx"))
-    with pytest.raises(VideoError, match=r"clip\.mp4 is of a codec that FFmpeg does not know; replace the file"):
+    with pytest.raises(VideoError, match=r"clip\.mp4 has a codec that FFmpeg does not know; replace the file"):
         read_frames(path, [0])
 
 

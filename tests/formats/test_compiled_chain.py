@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from htzoo.formats import Dense, Format, HierarchicalTucker, TensorRing, TensorTrain, compiled, format_classes, suggest
+from htzoo.formats import (
+    Dense,
+    Format,
+    HierarchicalTucker,
+    TensorRing,
+    TensorTrain,
+    compiled_chain,
+    format_classes,
+    suggest,
+)
 from htzoo.formats.apply import backward_to_input, multiply, product
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.contract import to_dense
@@ -53,7 +62,7 @@ def check(network: Network, chain: Chain, rows: int, input_gradient: bool) -> No
     assert chain.native
     wanted = [*cores, x] if input_gradient else cores
     found = product(chain, chain.matrices(cores), x)
-    assert found.grad_fn is not None and compiled.takes(chain, x.detach()) is False  # gradients are on
+    assert found.grad_fn is not None and compiled_chain.takes(chain, x.detach()) is False  # gradients are on
     expected = multiply(network, [core.double() for core in cores], x.double())
     assert torch.equal(found.double(), expected)
     d_found = torch.autograd.grad(found, wanted, upstream)
@@ -61,7 +70,7 @@ def check(network: Network, chain: Chain, rows: int, input_gradient: bool) -> No
     for ours, others in zip(d_found, d_expected, strict=True):
         assert torch.equal(ours, others.float())
     with torch.no_grad():
-        assert compiled.takes(chain, x)
+        assert compiled_chain.takes(chain, x)
         d_x = backward_to_input(chain, chain.matrices(cores), upstream)
     x = x.detach().double().requires_grad_()
     (d_expected_x,) = torch.autograd.grad(multiply(network, [core.double() for core in cores], x), x, upstream.double())
@@ -89,8 +98,8 @@ def test_published_shapes_in_pieces_and_threads(
     large = chosen in UCF11
     network = chosen.network(*((57600, 256) if large else (2048, 2048)), 4)
     chain = chain_for(network, 96 if large else 400, not large, NATIVE)
-    monkeypatch.setattr(compiled, "NATIVE", replace(NATIVE, piece=piece))
-    monkeypatch.setattr(compiled, "_MIN_MACS", 1)
+    monkeypatch.setattr(compiled_chain, "NATIVE", replace(NATIVE, piece=piece))
+    monkeypatch.setattr(compiled_chain, "_MIN_MACS", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     check(network, chain, 7, not large)
 

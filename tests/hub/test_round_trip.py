@@ -58,6 +58,7 @@ def test_other_arguments(tmp_path: Path) -> None:
     check(small_model(hidden_format=hidden, num_layers=2, dropout=0.3, input_dropout=0.2), tmp_path / "a")
     check(small_model(input_format=None, joint_format=JOINT, frame_size=(8, 10, 3), bias=False), tmp_path / "b")
     check(small_model(pixels="centered", pixel_scale=0.1, feature_norm=True, pooling="mean"), tmp_path / "c")
+    check(small_model(hidden_format=[hidden, None], num_layers=2), tmp_path / "d")
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -167,10 +168,12 @@ def test_loading_leaves_the_random_numbers_alone(saved: Path) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("name", ["moving_digits_ht", "fight_cnn_ht"])
-def test_loading_imports_nothing_that_takes_seconds(name: str) -> None:
+@pytest.mark.parametrize(
+    "call", ["from_pretrained('moving_digits_ht')", "from_pretrained('fight_cnn_ht')", "create_model('ucf11_ht')"]
+)
+def test_opening_a_model_imports_nothing_that_takes_seconds(call: str) -> None:
     heavy = "{'torch._dynamo', 'sympy', 'lightning', 'timm', 'torchvision'} & {*sys.modules}"
-    code = f"import sys, htzoo; htzoo.from_pretrained({name!r}); print({heavy})"
+    code = f"import sys, htzoo; htzoo.{call}; print({heavy})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout == "set()\n"
 

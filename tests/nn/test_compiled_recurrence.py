@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 from htzoo.formats import Dense, Format, TensorTrain
 from htzoo.native.library import library, status
-from htzoo.nn import GRU, LSTM, RNN, compiled
+from htzoo.nn import GRU, LSTM, RNN, compiled_recurrence
 from htzoo.nn.recurrent_layer import Recurrent
 
 pytestmark = pytest.mark.skipif(library() is None, reason=status())
@@ -28,8 +28,8 @@ def make(name: str, *sizes: int, **options: object) -> Recurrent:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is called in compiled code."""
     found: list[str] = []
-    real = compiled._call
-    monkeypatch.setattr(compiled, "_call", lambda name, *rest: (found.append(name), real(name, *rest)))
+    real = compiled_recurrence._call
+    monkeypatch.setattr(compiled_recurrence, "_call", lambda name, *rest: (found.append(name), real(name, *rest)))
     return found
 
 
@@ -72,8 +72,8 @@ def test_any_recurrence(
     state = [torch.randn(4 if bidirectional else 2, len(lengths), hidden) for _ in range(layer.cell.states)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "get_num_threads", lambda: threads)
-        patch.setattr(compiled, "_MIN_MACS", 1)
-        assert compiled.takes(name, layer.matrices()["weight_hh_l0"].prepare(3).chain, torch.empty(1))
+        patch.setattr(compiled_recurrence, "_MIN_MACS", 1)
+        assert compiled_recurrence.takes(name, layer.matrices()["weight_hh_l0"].prepare(3).chain, torch.empty(1))
         found = run(layer, sequences, state, seed)
     for ours, others in zip(found, run(twin, sequences, state, seed), strict=True):
         check_close(ours, others)
@@ -95,7 +95,7 @@ def test_no_state_and_many_frames(
     """More rows than the gradient of the hidden weight takes at once, in either order."""
     torch.manual_seed(0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    monkeypatch.setattr(compiled, "_MIN_MACS", 1)
+    monkeypatch.setattr(compiled_recurrence, "_MIN_MACS", 1)
     layer = make(name, 5, 24, 2, bidirectional=bidirectional, batch_first=batch_first)
     twin = layer.to_dense().double()
     x = torch.randn(23, 17, 5) if batch_first else torch.randn(17, 23, 5)

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_sequence
 from htzoo.formats import Format, TensorTrain
 from htzoo.nn import GRU, LSTM, RNN, InputError, Linear
 from htzoo.nn.layer_arguments import layer_arguments, layer_formats
-from htzoo.nn.recurrent_layer import formats_from_plain
+from htzoo.nn.layer_formats import formats_from_plain
 
 TT = TensorTrain((3, 4), (2, 4), 2)
 HIDDEN = TensorTrain((2, 4), (2, 4), 3)

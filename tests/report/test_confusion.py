@@ -62,6 +62,17 @@ def test_labels_do_not_overlap(tmp_path, saved, size):
         assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
 
 
+def test_thousands_of_classes(tmp_path, saved):
+    matrix = np.diag(np.full(2000, 5))
+    matrix[7, 1900] = 4
+    plot_confusion(matrix, [f"class {number}" for number in range(2000)], tmp_path / "confusion.png", "many")
+    texts = [text.get_text() for text in saved[0].axes[0].texts]
+    assert len(texts) == 1 and "4x  class 7 \N{RIGHTWARDS ARROW} class 1900" in texts[0]
+    assert len(saved[0].axes[0].get_yticklabels()) < 20
+    image = saved[0].axes[0].images[0].get_array()
+    assert image.shape[0] <= 300 and image[1, -15] == 4 / 9  # a single confusion is still there
+
+
 def test_counts_stay_in_their_cells(tmp_path, saved):
     plot_confusion(np.full((30, 30), 123456), [str(k) for k in range(30)], tmp_path / "c.png", "title")
     saved[0].draw_without_rendering()

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -18,9 +17,12 @@ from tests.data.helpers import FewDigits
 class SeveralLabels(FewDigits):
     """Clips that show their own class and the next one."""
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        label = nn.functional.one_hot(batch["label"], len(self.classes))
-        return {**super().on_before_batch_transfer(batch, dataloader_idx), "label": label | label.roll(1, 1)}
+    multilabel = True
+
+    def setup(self, stage: str | None = None) -> None:
+        super().setup(stage)
+        own = nn.functional.one_hot(torch.tensor([clip.label for clip in self.clips]), len(self.classes))
+        self.shown = own | own.roll(1, 1)
 
 
 @pytest.mark.filterwarnings("ignore:.*:lightning.pytorch.utilities.warnings.PossibleUserWarning")

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from htzoo.data.video.checksum import digest_of
-from htzoo.data.video.decode import damaged
-from htzoo.data.video.read import Frames, read_frames
+from htzoo.data.video.container import damaged
+from htzoo.data.video.resize import Frames
+from htzoo.data.video.video_file import VideoFile
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,13 @@ class Clip:
     """A labelled video file.
 
     Attributes:
-        path: The file.
+        path: The file, or a folder of numbered images.
         label: Index of its class.
-        group: Scene, film or person that it shares with other clips; "" where nothing is known.
+        group: Scene, film or person that it shares with other clips; "" if unknown.
         frames: How many frames it has.
-        name: Where it was in the tree as published, with forward slashes: the same on every machine.
-        digest: SHA-256, in hexadecimal, of the original; "" where that is not known.
-        prepared: Whether htzoo made the file from an original; else it is one itself.
+        name: Its path in the published tree, with forward slashes: the same on every machine.
+        digest: SHA-256, in hexadecimal, of the source file; "" if unknown.
+        prepared: Whether htzoo made the file from a source file; otherwise it is one itself.
     """
 
     path: Path
@@ -35,11 +36,19 @@ class Clip:
     prepared: bool = False
 
     def read(self, indices: Sequence[int] | npt.NDArray[np.integer], size: tuple[int, int] | None = None) -> Frames:
-        """Read frames as `htzoo.data.video.read.read_frames` does, if the file still has the bytes that it had.
+        """Read the frames that are shown at even steps in time, if the file has not changed.
+
+        Args:
+            indices: Positions from 0 to `frames` - 1, see `htzoo.data.video.video_file.VideoFile.evenly`.
+            size: (height, width) to resize to; None keeps the size of the video.
+
+        Returns:
+            RGB, uint8, T x H x W x 3.
 
         Raises:
-            VideoError: It has not, or does not give these frames.
+            VideoError: The file has changed, or cannot give these frames.
         """
         if self.digest and not self.prepared and digest_of(self.path) != self.digest:
             raise damaged(self.path, "it has changed since it was first read")
-        return read_frames(self.path, indices, size, self.prepared)
+        with VideoFile(self.path, self.prepared) as video:
+            return video.read(video.evenly(indices, self.frames), size)

@@ -54,6 +54,11 @@ class ClipReader:
     size: tuple[int, int] | None = None
     cache: FrameCache | None = None
 
+    @property
+    def frame_bytes(self) -> int:
+        """Size of a frame; 0 if clips keep their own."""
+        return 0 if self.size is None else self.size[0] * self.size[1] * 3
+
     def read(self, index: int) -> npt.NDArray[Any]:
         """All that is kept of clip `index`, T x H x W x C, see `FrameSampler.pictures`; it may be read-only.
 
@@ -99,6 +104,13 @@ class ClipDataset(Dataset[Item]):
     def __len__(self) -> int:
         """How many clips."""
         return len(self.indices)
+
+    @property
+    def clip_bytes(self) -> int:
+        """Size of the views of a clip, at most; 0 if unknown."""
+        sampler = self.reader.sampler
+        views = 1 if self.training else sampler.views
+        return views * sampler.kept(sampler.frames) * self.reader.frame_bytes
 
     def __getitem__(self, position: int | tuple[int, int]) -> Item:
         """Read the clip at a position, or at (epoch, position)."""

@@ -38,6 +38,11 @@ class FeatureReader(ClipReader):
 
     cache: FrameCache | None = None
 
+    @property
+    def frame_bytes(self) -> int:
+        """Size of the features of a frame."""
+        return 0 if self.cache is None else self.cache.frame_bytes
+
     def read(self, index: int) -> npt.NDArray[Any]:
         """Features of all candidate frames of clip `index`, T x F, read-only.
 

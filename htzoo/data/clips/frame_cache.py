@@ -72,7 +72,7 @@ class FrameCache:
         try:
             # Written, not mapped: a full disk is then an error instead of a killed process.
             with self.path.open("r+b") as file:
-                file.seek(start * self._frame)
+                file.seek(start * self.frame_bytes)
                 file.write(np.ascontiguousarray(frames).data)
                 file.flush()
                 file.seek(self._marks + index)
@@ -85,14 +85,14 @@ class FrameCache:
         return bool(self._mapped()[1][list(indices)].all())
 
     @property
-    def _frame(self) -> int:
+    def frame_bytes(self) -> int:
         """Bytes of a frame."""
         return int(np.prod(self.picture)) * self.dtype.itemsize
 
     @property
     def _marks(self) -> int:
         """Where the bytes that mark filled slots begin."""
-        return int(self._ends[-1]) * self._frame if len(self._ends) else 0
+        return int(self._ends[-1]) * self.frame_bytes if len(self._ends) else 0
 
     def _slot(self, index: int) -> tuple[int, int]:
         return (int(self._ends[index - 1]) if index else 0), int(self._ends[index])

@@ -11,7 +11,7 @@ from htzoo.data.clips.splits import Folds
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
 from htzoo.data.source import ClipLabel, Source
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 
 # Ten annotated labels are seven actions.
 _ACTION = {"falling1": "fall", "falling2": "fall", "walk1": "walk", "walk2": "walk"}

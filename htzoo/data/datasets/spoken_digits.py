@@ -12,7 +12,7 @@ from htzoo.data.clips.splits import Folds
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
 from htzoo.data.source import ClipLabel, Source
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 
 RATE = 8000  # samples a second, of every recording
 _WINDOW, _HOP, _SPECTRUM = 256, 80, 512  # samples: 32 ms every 10 ms, the window filled up with zeros
@@ -45,7 +45,7 @@ class SpokenDigits(VideoDataModule):
             "free-spoken-digit-dataset.zip",
         ),
     )
-    standard_size = (BANDS, COLUMNS)
+    standard_size = (64, 4)  # BANDS, COLUMNS, as a plain value: see registry.py
     usual_folds = Folds(group=6)
 
     @classmethod

@@ -24,8 +24,8 @@ from htzoo.data.prepare.source_checksums import Checksums, FirstReading
 from htzoo.data.prepare.source_files import read_tree
 from htzoo.data.source import ClipLabel
 from htzoo.data.video.checksum import digest_of
-from htzoo.data.video.decode import VIDEO_SUFFIXES
-from htzoo.data.video.read import count_frames
+from htzoo.data.video.container import VIDEO_SUFFIXES
+from htzoo.data.video.video_file import count_frames
 
 _LISTED = 5  # files in one message
 

@@ -10,8 +10,9 @@ from htzoo.data.index import Entry, has_index, read_index
 from htzoo.data.parallel import on_all_cores
 from htzoo.data.prepare.source_checksums import Checksums
 from htzoo.data.prepare.source_files import files_in
-from htzoo.data.video.checksum import check_seal, digest_of
-from htzoo.data.video.decode import VIDEO_SUFFIXES, decode, existing, no_picture
+from htzoo.data.video.checksum import digest_of
+from htzoo.data.video.container import VIDEO_SUFFIXES
+from htzoo.data.video.video_file import VideoFile
 
 Kind = Literal["missing", "empty", "unreadable", "changed", "too short", "other count", "same file", "same frames"]
 MIN_FRAMES = 2
@@ -102,18 +103,15 @@ def _look(folder: Path, path: str, prepared: bool, checksums: Checksums | None) 
     try:
         if file.is_file() and file.stat().st_size == 0:
             return Problem(path, "empty", "has no byte.")
-        existing(file)
-        check_seal(file, required=prepared)
         of_file = digest_of(file)
         if checksums is not None and checksums.has_changed(file, of_file):
             return Problem(path, "changed", f"has changed since it was first read; {checksums.remedy}")
         digest, count = sha256(), 0
-        for frame in decode(file):
-            digest.update(frame.to_ndarray(format="gray").tobytes())
-            digest.update(b"%d %d" % (frame.height, frame.width))
-            count += 1
-        if count == 0:
-            raise no_picture(file)
+        with VideoFile(file, prepared) as video:
+            for frame in video.frames():
+                digest.update(frame.to_ndarray(format="gray").tobytes())
+                digest.update(b"%d %d" % (frame.height, frame.width))
+                count += 1
         if checksums is not None:
             checksums.add(file, of_file, count)
         return _Seen(of_file, digest.hexdigest(), count)

@@ -14,7 +14,7 @@ from htzoo.data.prepare.source_files import Original
 from htzoo.data.source import ClipLabel
 from htzoo.data.video.checksum import digest_of
 from htzoo.data.video.encode import write_video
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 from htzoo.data.video.transcode import transcode
 
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from htzoo.data.errors import DataError
 from htzoo.data.prepare.label_names import check_labels, composed, split_named
 from htzoo.data.source import ClipLabel
-from htzoo.data.video.decode import VIDEO_SUFFIXES
+from htzoo.data.video.container import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)

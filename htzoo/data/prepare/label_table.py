@@ -11,7 +11,7 @@ from pathlib import Path
 
 from htzoo.data.errors import DataError
 from htzoo.data.prepare.label_names import composed, split_named
-from htzoo.data.video.decode import VIDEO_SUFFIXES
+from htzoo.data.video.container import VIDEO_SUFFIXES
 
 # Names of a column in the first line, in small letters.
 _PATH = ("path", "file", "filename", "file_name", "video", "video_path", "clip")

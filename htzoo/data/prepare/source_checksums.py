@@ -12,7 +12,8 @@ from pathlib import Path
 from htzoo.data.errors import DataError
 from htzoo.data.parallel import on_all_cores
 from htzoo.data.prepare.append_only_log import Records
-from htzoo.data.video.checksum import digest_of, unreadable
+from htzoo.data.video.checksum import digest_of
+from htzoo.data.video.container import unreadable
 
 _NAMED = 3  # files in one sentence
 

@@ -14,7 +14,7 @@ from htzoo.data.prepare.archives import is_archive
 from htzoo.data.prepare.download import download
 from htzoo.data.prepare.extract import extract
 from htzoo.data.source import ClipLabel, Source
-from htzoo.data.video.read import Frames
+from htzoo.data.video.resize import Frames
 from htzoo.files import file_digest
 
 _OF_SYSTEMS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"}

@@ -1,15 +1,16 @@
-"""The checksum at the end of every video that htzoo writes: it tells that a file is one of ours and still whole.
+"""The checksum at the end of every video that htzoo writes: it proves that the file is one of ours and still whole.
 
-It is a box of type "free", which every program that reads mp4 skips: size, type, 16 bytes that say what it is, and the
-SHA-256 of all bytes before it. Decoding finds most damage but not all of it, and takes many times as long.
+It is a box of type "free", which every mp4 reader skips: size, type, a tag of 16 bytes, and the SHA-256 of all bytes
+before it. Decoding detects most damage but not all of it, and takes many times as long.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import BinaryIO
 
-from htzoo.data.errors import VideoError
-from htzoo.data.video.decode import damaged
+from htzoo.data.video.container import damaged, unreadable
+from htzoo.data.video.image_folder import numbered_images
 from htzoo.files import file_digest
 
 _TAG = b"htzoo  sealed  1"
@@ -25,29 +26,34 @@ def seal(file: Path) -> None:
 
 
 def check_seal(file: Path, required: bool = False) -> bool:
-    """See that a file that htzoo wrote is still what it was.
+    """Check that a file that htzoo wrote has not changed.
 
     Args:
         file: Any file.
-        required: Whether it is known to be one of ours, so that it has a checksum.
+        required: Whether htzoo wrote it, so that it must have a checksum.
 
     Returns:
-        Whether it has a checksum, which is then right; nothing is known of others.
+        Whether it has a checksum, which is then right. A file without one may be damaged or not.
 
     Raises:
-        VideoError: The checksum is wrong, or it is required and gone.
+        VideoError: The checksum is wrong, or it is required and missing.
     """
-    length = max(0, file.stat().st_size - _LENGTH)
     with file.open("rb") as content:
-        content.seek(length)
-        box = content.read()
-        if box[8:-32] == _TAG:
-            content.seek(0)
-            if _digest(content, length) != box[-32:]:
-                raise damaged(file, "its checksum is wrong")
-            return True
+        return check_content(file, content, required)
+
+
+def check_content(file: Path, content: BinaryIO, required: bool = False) -> bool:
+    """`check_seal` of a file that is open."""
+    length = max(0, os.fstat(content.fileno()).st_size - _LENGTH)
+    content.seek(length)
+    box = content.read()
+    if box[8:-32] == _TAG:
+        content.seek(0)
+        if _digest(content, length) != box[-32:]:
+            raise damaged(file, "its checksum is wrong")
+        return True
     if required:
-        raise damaged(file, "its checksum is gone")
+        raise damaged(file, "its checksum is missing")
     return False
 
 
@@ -60,18 +66,18 @@ def _digest(content: BinaryIO, length: int) -> bytes:
     return digest.digest()
 
 
-def digest_of(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal.
+def digest_of(path: Path) -> str:
+    """SHA-256, in hexadecimal, of a file, or of the names and contents of the images of a folder.
 
     Raises:
         VideoError: It cannot be read.
     """
     try:
-        return file_digest(file)
+        if not path.is_dir():
+            return file_digest(path)
+        digest = hashlib.sha256()
+        for image in numbered_images(path):
+            digest.update(os.fsencode(image.name) + b"\0" + bytes.fromhex(file_digest(image)))
+        return digest.hexdigest()
     except OSError as error:
-        raise unreadable(file, error) from error
-
-
-def unreadable(file: Path, error: OSError) -> VideoError:
-    """The error of a file that the system does not let us read."""
-    return VideoError(f"{file} cannot be read ({error.strerror or error}); check the path, or copy it again.")
+        raise unreadable(path, error) from error

@@ -1,11 +1,11 @@
-"""Whether the parts of an AVI, mkv or webm file follow one another without a gap to the end that the file names.
+"""Whether the parts of an AVI, mkv or webm file follow one another without a gap, up to the end that the file states.
 
-FFmpeg looks for the next part where one is damaged, says nothing, and gives a shorter video.
+FFmpeg silently looks for the next part where one is damaged, and gives a shorter video.
 """
 
 import mmap
 import re
-from pathlib import Path
+from typing import BinaryIO
 
 _NAME = re.compile(rb"[\w ]{4}")  # of a chunk of AVI
 _WITH_CHUNKS = {b"AVI ", b"AVIX", b"movi", b"rec "}
@@ -15,9 +15,9 @@ _OTHERS = "114d9b74 1549a966 1654ae6b 1c53bb6b 1941a469 1043a770 1254c367 e7 a3 
 _ELEMENTS = {_HEAD, _SEGMENT, _CLUSTER, *map(bytes.fromhex, _OTHERS.split())}
 
 
-def what_is_broken(file: Path) -> str | None:
-    """What is wrong with the order of parts in a file; None where nothing is, or where its format has no such order."""
-    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+def what_is_broken(file: BinaryIO) -> str | None:
+    """What is wrong with the order of parts in a file; None if nothing is, or if its format has no such order."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content[:4] == b"RIFF" and content[8:12] == b"AVI ":
             return _broken_avi(content)
         if content[:4] == _HEAD:
@@ -26,16 +26,16 @@ def what_is_broken(file: Path) -> str | None:
 
 
 def _broken_avi(content: mmap.mmap) -> str | None:
-    """Walk along the chunks, in the lists that hold pictures too."""
+    """Walk along the chunks, in the lists that hold frames too."""
     position = end = 0
     while position + 8 <= len(content):
         name, size = content[position : position + 4], int.from_bytes(content[position + 4 : position + 8], "little")
         if name == b"RIFF":
             end = position + 8 + size
-            if (missing := end - len(content)) > 1:  # a last byte of padding may be left out
+            if (missing := end - len(content)) > 1:  # a last byte of padding may be missing
                 return _missing(missing)
         if position >= end:
-            return None  # what comes after the last chunk is no matter
+            return None  # what comes after the last chunk does not matter
         if not _NAME.fullmatch(name):
             return _gap(position)
         if name in (b"RIFF", b"LIST") and content[position + 8 : position + 12] in _WITH_CHUNKS:
@@ -43,7 +43,7 @@ def _broken_avi(content: mmap.mmap) -> str | None:
             continue
         position += 8 + size
         if size % 2 and (position + 1 >= end or _NAME.match(content, position + 1)):
-            position += 1  # the padding, which some programs leave out
+            position += 1  # the padding, which some programs do not write
     return _missing(position - len(content)) if position > len(content) + 1 else None
 
 
@@ -55,7 +55,7 @@ def _broken_matroska(content: mmap.mmap) -> str | None:
         place = position + len(name)
         if name not in _ELEMENTS or place == end:
             return _gap(position)
-        # Leading zero bits say how many bytes the length has; all ones: it is not known.
+        # Leading zero bits tell how many bytes the length has; all ones: it is unknown.
         bytes_ = 9 - content[place].bit_length()
         size = int.from_bytes(content[place : place + bytes_], "big") & ((1 << 7 * bytes_) - 1)
         known = size < (1 << 7 * bytes_) - 1
@@ -74,4 +74,4 @@ def _missing(count: int) -> str:
 
 
 def _gap(position: int) -> str:
-    return f"what is at byte {position:,} is no part of a video"
+    return f"the bytes from {position:,} on are no part of a video"

@@ -32,7 +32,7 @@ def test_cached_frames_need_no_file(few_root: Path, monkeypatch: pytest.MonkeyPa
     reader = module._dataset("val").reader
     assert reader.cache is not None and not reader.cache.is_full([200])
     first = batches(module, "val")
-    monkeypatch.setattr("htzoo.data.clips.clip.read_frames", None)
+    monkeypatch.setattr("htzoo.data.clips.clip.VideoFile", None)
     for again, before in zip(batches(module, "val"), first, strict=True):
         assert torch.equal(again["video"], before["video"])
     forward = digits(few_root, size=(10, 22), cache=True)  # the same cache, in another order

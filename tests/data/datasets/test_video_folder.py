@@ -173,7 +173,7 @@ def test_a_damaged_file_is_named_before_training(folder: Path, damage: str) -> N
         "no index": write_mp4(folder.parent / "a.mp4").read_bytes()[:-300],
     }
     path.write_bytes(made[damage])
-    with pytest.raises(DataError, match=r"1 of 10 videos .* \(class1/take1/5\.mpg (is|holds)"):
+    with pytest.raises(DataError, match=r"1 of 10 videos .* \(class1/take1/5\.mpg (is|has)"):
         ready(folder, folds=3)
 
 

@@ -17,7 +17,7 @@ from htzoo.data.prepare.check import check_clips
 from htzoo.data.prepare.pipeline import prepare
 from tests.data.helpers import encode, numbered
 from tests.data.scripted_dataset import ScriptedDataset
-from tests.data.video.test_read import _sound_only
+from tests.data.video.test_video_file import _sound_only
 
 KINDS = ("h264.mp4", "mpeg1.mpg", "xvid_b.avi", "dx50_packed.avi", "mpeg2_no_b.mpg", "xvid.avi", "h264_odd_size.mp4")
 

@@ -8,7 +8,7 @@ import numpy as np
 from htzoo.data.clips.clip import Clip
 from htzoo.data.clips.splits import Folds, Split
 from htzoo.data.datamodule import VideoDataModule
-from htzoo.data.datasets.moving_digits.generate import CLIPS, GROUPS, HEIGHT, WIDTH, make_moving_digits
+from htzoo.data.datasets.moving_digits.generate import CLIPS, GROUPS, make_moving_digits
 from htzoo.data.datasets.moving_digits.shift import shift_on_torus
 
 _LAST_TRAIN_GROUP, _LAST_VAL_GROUP = 17, 20
@@ -32,7 +32,7 @@ class MovingDigits(VideoDataModule):
     # fmt: on
     made = True
     clip_count = 1100
-    standard_size = (HEIGHT, WIDTH)
+    standard_size = (120, 160)  # HEIGHT, WIDTH, as a plain value: see registry.py
     default_split = "official"
     usual_folds = Folds(group=25, official=1)
     _clips_per_group = CLIPS

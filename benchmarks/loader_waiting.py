@@ -1,11 +1,12 @@
-"""Whether training waits for its clips: `htzoo fit` on a set like UCF11, with the frames cached.
+"""How long training waits for its clips: `htzoo fit` on generated clips in the layout of UCF11, with a frame cache.
 
-    python benchmarks/loading.py [--config ucf11_ht] [--clips 400] [--epochs 3] [--root FOLDER]
+    python benchmarks/loader_waiting.py [--config ucf11_ht] [--clips 400] [--epochs 3] [--root FOLDER]
 
-Clips of moving digits, 160 x 120 and 24 frames, are made under the names of UCF11 in ROOT, a temporary folder unless
-one is given, where a second call finds them. Then `htzoo fit` runs twice: the first run decodes and fills the cache in
-its first epoch, the second finds it full. Of each epoch the table has the time a step waits for its batch (reading,
-collating and moving it) and the time the step takes, in milliseconds, and the one as a share of the other.
+Clips of moving digits, 160 x 120 with 24 frames, are generated under the file names of UCF11 in ROOT, by default a
+temporary folder; a second call with the same ROOT uses them again. `htzoo fit` then runs twice: the first run decodes
+and fills the cache in its first epoch, the second finds it full. For each epoch the table has the time that a step
+waits for its batch (reading, collating, moving to the device), the time of the step itself, both in milliseconds, and
+their ratio.
 """
 
 from __future__ import annotations

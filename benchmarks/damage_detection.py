@@ -1,10 +1,10 @@
-"""Which damage of video files htzoo names at first sight, and which nobody can see.
+"""Which damage to video files htzoo detects when it first decodes them.
 
-    python benchmarks/damage.py CLIP... [--each 10] [--seed 0]
+    python benchmarks/damage_detection.py CLIP... [--each 10] [--seed 0]
 
-Every kind of damage is done `--each` times to every CLIP, each time elsewhere, and the file is decoded as `htzoo data
-check` and `htzoo data prepare` decode it. The table on standard output counts the files that are named, those whose
-frames are those of the whole file in spite of it, and those that give other frames without a word.
+Each kind of damage is applied `--each` times to every CLIP, each time at another place, and the file is decoded as
+`htzoo data check` and `htzoo data prepare` decode it. The table on standard output counts the files that are reported,
+those that decode to the undamaged frames, and those that decode to other frames without an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from htzoo.data import VideoError
-from htzoo.data.video.decode import decode, existing, no_picture
+from htzoo.data.video.video_file import VideoFile
 
 Damage = Callable[[bytes, random.Random], bytes]
 
@@ -79,12 +79,10 @@ def frames_of(file: Path) -> str:
     Raises:
         VideoError: The file is not whole.
     """
-    digest, empty = sha256(), True
-    for frame in decode(existing(file)):
-        digest.update(frame.to_ndarray(format="rgb24").tobytes())
-        empty = False
-    if empty:
-        raise no_picture(file)
+    digest = sha256()
+    with VideoFile(file) as video:
+        for frame in video.frames():
+            digest.update(frame.to_ndarray(format="rgb24").tobytes())
     return digest.hexdigest()
 
 
@@ -106,8 +104,8 @@ def main(words: list[str]) -> int:
                     try:
                         found[kind, "same frames" if frames_of(file) == whole else "other frames"] += 1
                     except VideoError:
-                        found[kind, "named"] += 1
-    columns = ("named", "same frames", "other frames")
+                        found[kind, "detected"] += 1
+    columns = ("detected", "same frames", "other frames")
     print(f"| {len(given.clips)} clips | files | {' | '.join(columns)} |\n|---|---|---|---|---|")
     for kind in DAMAGE:
         counts = [found[kind, column] for column in columns]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.results import Measured, read_measured, write_results
+from benchmarks.results_page import Measured, read_measured, write_results
 from htzoo.configs import config_names
 from htzoo.hub.model_info import read_info
 
@@ -39,7 +39,7 @@ def test_measurements_of_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="give name, accuracy, spread"):
         read_measured(table)
     table.write_text(head + "gone,.5,,1,group,0,m,c\n")
-    with pytest.raises(ValueError, match="measured are gone, which no configuration is called"):
+    with pytest.raises(ValueError, match="no configuration has the name gone"):
         write_results([read_info("fir_ht")[0]], read_measured(table), tmp_path / "results.md")
     assert not (tmp_path / "results.md").exists()
 
@@ -47,4 +47,4 @@ def test_measurements_of_nothing_are_refused(tmp_path: Path) -> None:
 def test_the_page_has_every_configuration() -> None:
     page = (DOCS / "results.md").read_text()
     missing = [name for name in config_names() if f"| `{name}` |" not in page]
-    assert not missing, "run python benchmarks/results.py"
+    assert not missing, "run python benchmarks/results_page.py"

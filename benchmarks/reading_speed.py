@@ -1,12 +1,12 @@
-"""Reading clips: prepared against unprepared, decord against PyAV on prepared clips, and from the cache.
+"""Reading clips: prepared against source files, decord against PyAV on prepared clips, and from the cache.
 
-    OMP_NUM_THREADS=1 python benchmarks/data.py CLIP... [--frames 6] [--size 120 160] [--short-side 120] [--repeat 5]
+    OMP_NUM_THREADS=1 python benchmarks/reading_speed.py CLIP... [--frames 6] [--size 120 160] [--short-side 120]
 
-CLIP are original files of a data set, such as .mpg of UCF11 or .avi of HMDB51. Each is prepared first, which is not
-timed. Then every way reads the same evenly spaced frames of each clip in turn and resizes them; opening is part of it.
-The SHA-256, which is compared before an original is decoded, is timed by itself. The table goes to standard output:
-milliseconds a clip (median of the repeats of the mean over clips; wall clock, and CPU time of all threads), and how
-many times faster than reading the original.
+CLIP are source files of a dataset, such as .mpg files of UCF11 or .avi files of HMDB51. Each is prepared first, which
+is not timed. Then each method in turn opens the clip, reads the same evenly spaced frames and resizes them (--repeat
+times). The SHA-256 that is compared before a source file is decoded is timed separately. The table on standard output
+has milliseconds per clip (median over repeats of the mean over clips; wall clock, and CPU time of all threads) and the
+speed-up over reading the source file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import decord
 import numpy as np
 
 from htzoo.data import FrameCache, count_frames, read_frames, uniform_indices
-from htzoo.data.video.read import Frames, _resize
+from htzoo.data.video.resize import FrameConverter, Frames
 from htzoo.data.video.transcode import transcode
 from htzoo.files import file_digest
 
@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
 
     def by_decord(path: Path, indices: list[int]) -> Frames:
         frames = decord.VideoReader(str(path), num_threads=1).get_batch(indices).asnumpy()
-        return frames if frames.shape[1:3] == size else _resize(frames, size)
+        return np.stack([FrameConverter(size).resize(frame) for frame in frames])
 
     def by_us(path: Path, indices: list[int]) -> Frames:
         return read_frames(path, indices, size)

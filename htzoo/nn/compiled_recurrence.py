@@ -1,4 +1,4 @@
-"""Run all steps of a recurrent layer in compiled code (htzoo/native/recurrence.c): float32 on a CPU."""
+"""All steps of a recurrent layer in compiled code (htzoo/native/recurrence.c), for kernels: float32 on a CPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ctypes
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,13 +21,6 @@ _MAX_SIZE = 2**20  # values of a hidden weight that stays in the cache; librarie
 _MIN_SEQUENCES, _MIN_MACS = 6, 2**21  # that are worth another thread
 
 
-class Kept(NamedTuple):
-    """What the backward needs: the states before every step, (rows, hidden), and what every step gave."""
-
-    before: tuple[Tensor, ...]
-    saved: tuple[Tensor]
-
-
 def takes(cell: str, chain: Chain, *tensors: Tensor | None) -> bool:
     """Whether the compiled code can run ``cell`` with a hidden weight of ``chain`` on these tensors."""
     hidden, width = chain.in_features, chain.out_features
@@ -36,7 +28,6 @@ def takes(cell: str, chain: Chain, *tensors: Tensor | None) -> bool:
         cell in _CELLS
         and chain.is_plain
         and hidden * width <= _MAX_SIZE
-        and not torch.compiler.is_compiling()
         and all(t is None or (t.dtype == torch.float32 and t.device.type == "cpu") for t in tensors)
         and library_for(hidden) is not None
     )
@@ -50,19 +41,30 @@ def forward(
     matrix: Tensor,
     hidden_bias: Tensor | None,
     reverse: bool,
-) -> tuple[Tensor, tuple[Tensor, ...], Kept]:
-    """Outputs (rows, hidden), the last state, and what :func:`backward` shall find.
+    keep: bool,
+) -> list[Tensor]:
+    """Outputs (rows, hidden), the last state, and with ``keep`` what :func:`backward` needs.
 
-    The arguments are those of :func:`htzoo.nn.recurrence.recur`, ``matrix`` the hidden weight (hidden, gates * hidden).
+    Args:
+        cell: a key of :data:`_CELLS`.
+        x_parts: input part of the pre-activations (rows, gates * hidden).
+        order: how the rows lie.
+        state: initial state, each (batch, hidden).
+        matrix: the hidden weight (hidden, gates * hidden).
+        hidden_bias: added to the hidden part of the pre-activations.
+        reverse: whether to start at every sequence's end.
+        keep: whether there will be a backward.
     """
     rows, hidden = x_parts.shape[0], matrix.shape[0]
-    last = tuple(value.clone(memory_format=torch.contiguous_format) for value in state)
-    before = tuple(x_parts.new_empty(rows, hidden) for _ in state)
-    saved = x_parts.new_empty(rows, _CELLS[cell][1] * hidden)
+    last = [value.clone(memory_format=torch.contiguous_format) for value in state]
     y = x_parts.new_empty(rows, hidden)
-    tensors = {"bias": hidden_bias, "x_parts": x_parts, "y": y, "saved": saved, "h": last[0], "c": last[-1]}
-    _call("recur", cell, order, reverse, matrix, {**tensors, "before_h": before[0], "before_c": before[-1]})
-    return y, last, Kept(before, (saved,))
+    tensors = {"bias": hidden_bias, "x_parts": x_parts, "y": y, "h": last[0], "c": last[-1]}
+    kept = []
+    if keep:
+        kept = [x_parts.new_empty(rows, width * hidden) for width in (*(1 for _ in state), _CELLS[cell][1])]
+        tensors |= {"before_h": kept[0], "before_c": kept[-2], "saved": kept[-1]}
+    _call("recur", cell, order, reverse, matrix, tensors)
+    return [y, *last, *kept]
 
 
 def backward(
@@ -71,10 +73,10 @@ def backward(
     d_last: Sequence[Tensor],
     order: Order,
     matrix: Tensor,
-    kept: Kept,
+    kept: Sequence[Tensor],
     reverse: bool,
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Gradients of the input parts, the hidden parts and the initial state."""
+) -> list[Tensor]:
+    """Gradients of the input parts, the hidden parts where these are others, and the initial state."""
     d_state = tuple(value.clone(memory_format=torch.contiguous_format) for value in d_last)
     d_x_parts = d_y.new_empty(d_y.shape[0], matrix.shape[1])
     d_h_parts = torch.empty_like(d_x_parts) if cell == "GRU" else d_x_parts
@@ -84,13 +86,15 @@ def backward(
         "d_h_parts": d_h_parts,
         "h": d_state[0],
         "c": d_state[-1],
+        "before_h": kept[0],
+        "before_c": kept[-2],
+        "saved": kept[-1],
     }
-    tensors |= {"before_h": kept.before[0], "before_c": kept.before[-1], "saved": kept.saved[0]}
     _call("recur_back", cell, order, reverse, matrix, tensors)
-    return d_x_parts, d_h_parts, d_state
+    return [d_x_parts, *([d_h_parts] if d_h_parts is not d_x_parts else []), *d_state]
 
 
-def matrix_gradient(before: Tensor, d_h_parts: Tensor) -> Tensor:
+def weight_gradient(before: Tensor, d_h_parts: Tensor) -> Tensor:
     """The gradient of the hidden weight (hidden, gates * hidden).
 
     Args:
@@ -131,7 +135,8 @@ def _call(
         math.ceil(sequences / _MIN_SEQUENCES),
         macs // _MIN_MACS,
     )
-    scratch = matrix.new_empty(gates * hidden * (hidden + sequences) + CONSTANTS["SLACK"])
+    size = gates * hidden * (hidden + sequences) + max(1, threads) * kept * hidden + CONSTANTS["SLACK"]
+    scratch = matrix.new_empty(size)
     tensors |= {"weight": matrix.T, "scratch": scratch}
     given = {key: value.contiguous() for key, value in tensors.items() if value is not None}
     layer = Layer(

@@ -1,12 +1,12 @@
-"""How the cost of a product grows with the number of modes, the rank, the input size and the batch, format by format.
+"""How the cost of a contraction grows with the number of modes, the rank, the input size and the batch, by format.
 
-    python benchmarks/scaling.py [--threads 1] [--repeats 5] [--json benchmarks/results/scaling.json]
+    python benchmarks/cost_scaling.py [--threads 1] [--repeats 5] [--json benchmarks/results/scaling.json]
     python benchmarks/speed_page.py   # draws docs/scaling.png from that file
 
-Measured is one training step of the product alone: forward, and the gradients of the cores. Beside it stand the
-multiply-adds of the planned chain, forward, a row. One quantity changes at a time; the others stay at 4 modes, rank 4,
-65,536 inputs, 96 rows and 4 x 256 outputs. Modes are as equal as can be, rising for the input and falling for the
-output. KCP has rank 2, and as many terms as half the rank; Tucker has half the rank; BT has one block.
+Measured is one training step of one weight: forward, and the gradients of its cores. The planned MACs of the forward
+pass, per row, are recorded beside it. One quantity varies at a time; the others stay at 4 modes, rank 4, 65,536 inputs,
+96 rows and 4 x 256 outputs. Modes are as equal as possible, ascending for the input and descending for the output. KCP
+has rank 2 and half the rank as its number of terms; Tucker has half the rank; BT has one block.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run a chain of products in compiled code (htzoo/native/chain.c): float32 on a CPU."""
+"""The product of a chain in compiled code (htzoo/native/chain.c) as operators: float32 on a CPU."""
 
 from __future__ import annotations
 
@@ -11,64 +11,142 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from htzoo.formats.chain import Chain, Link
+from htzoo.formats.chain import Chain
 from htzoo.formats.plan import NATIVE
 from htzoo.native import layout
 from htzoo.native.library import array_type, library
+from htzoo.native.operators import operator
 
 _SLACK = layout.CONSTANTS["SLACK"]
 _MIN_MACS = 2**21  # that are worth another thread
 
 
 def takes(chain: Chain, *tensors: Tensor) -> bool:
-    """Whether the compiled code can run ``chain`` on these tensors."""
+    """Whether the operators can run ``chain`` on these tensors; they have no gradients of their own."""
     return (
         chain.native
-        and not torch.compiler.is_compiling()
         and all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
         and not torch.is_grad_enabled()
     )
 
 
 def forward(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Outputs, and what came into the products that are marked so, block by block."""
-    x = x.contiguous()
-    y = x.new_empty(x.shape[0], chain.out_features)
-    saved = [_saved(link, x) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
-    _call(chain, matrices, x.shape[0], saved, x=x, y=y)
-    return y, [tensor for tensor in saved if tensor is not None]
+    """Outputs, and what entered the products that are marked so, block by block."""
+    y, *saved = torch.ops.htzoo.chain_forward.default(x, list(matrices), chain.text)
+    return y, saved
 
 
 def backward(
-    chain: Chain,
-    matrices: Sequence[Tensor],
-    x: Tensor,
-    d_y: Tensor,
-    saved: Sequence[Tensor],
-    *,
-    input_gradient: bool,
-    totals: list[Tensor] | None,
+    chain: Chain, matrices: Sequence[Tensor], x: Tensor, d_y: Tensor, saved: Sequence[Tensor], *, input_gradient: bool
 ) -> tuple[Tensor | None, list[Tensor]]:
     """What :func:`htzoo.formats.apply.backward` gives; what is not in ``saved`` is computed again."""
-    x, d_y = x.contiguous(), d_y.contiguous()
-    if totals is None:
-        totals = [torch.zeros_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]
-    found = iter(saved)
-    kept = [next(found, None) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
-    d_x = torch.empty_like(x) if input_gradient else None
-    _call(chain, matrices, x.shape[0], kept, totals, in_slices=bool(saved), x=x, d_y=d_y, d_x=d_x)
-    return d_x, totals
+    arguments = (list(matrices), list(saved), chain.text, input_gradient)
+    found = torch.ops.htzoo.chain_backward.default(d_y, x, *arguments)
+    return (found[0], found[1:]) if input_gradient else (None, found)
 
 
 def backward_to_input(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
     """The gradient of the input alone."""
-    d_y = d_y.contiguous()
-    d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
-    _call(chain, matrices, d_y.shape[0], [None] * len(matrices), in_slices=False, d_y=d_y, d_x=d_x)
+    d_x: Tensor = torch.ops.htzoo.chain_transposed.default(d_y, list(matrices), chain.text)
     return d_x
 
 
-def _call(
+def _forward_fake(x: Tensor, matrices: list[Tensor], chain: str) -> list[Tensor]:
+    found = Chain.from_text(chain)
+    rows = x.shape[0]
+    saved = [x.new_empty(rows * size + _SLACK) for size in found.saved_sizes]
+    return [x.new_empty(rows, found.out_features), *saved]
+
+
+@operator("chain_forward(Tensor x, Tensor[] matrices, str chain) -> Tensor[]", key="CPU", fake=_forward_fake)
+def _forward(x: Tensor, matrices: list[Tensor], chain: str) -> list[Tensor]:
+    """Outputs, and what is kept for the backward: flat, with slack behind, for it is read a little beyond its end."""
+    found = Chain.from_text(chain)
+    x = x.contiguous()
+    y, *saved = _forward_fake(x, matrices, chain)
+    if library() is None:  # a graph that was made where there is one
+        return [found.apply(matrices, x), *saved]
+    _run(found, matrices, x.shape[0], _by_link(found, saved), x=x, y=y)
+    return [y, *saved]
+
+
+def _backward_fake(
+    d_y: Tensor, x: Tensor, matrices: list[Tensor], saved: list[Tensor], chain: str, input_gradient: bool
+) -> list[Tensor]:
+    d_x = [torch.empty_like(x, memory_format=torch.contiguous_format)] if input_gradient else []
+    return [*d_x, *(torch.empty_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices)]
+
+
+def _backward_plain(
+    d_y: Tensor, x: Tensor, matrices: list[Tensor], saved: list[Tensor], chain: str, input_gradient: bool
+) -> list[Tensor]:
+    d_x, d_matrices = Chain.from_text(chain).gradients(matrices, x, d_y, input_gradient=input_gradient)
+    return d_matrices if d_x is None else [d_x, *d_matrices]
+
+
+@operator(
+    "chain_backward(Tensor d_y, Tensor x, Tensor[] matrices, Tensor[] saved, str chain, bool input_gradient)"
+    " -> Tensor[]",
+    key="CPU",
+    fake=_backward_fake,
+    batched=_backward_plain,
+)
+def _backward(
+    d_y: Tensor, x: Tensor, matrices: list[Tensor], saved: list[Tensor], chain: str, input_gradient: bool
+) -> list[Tensor]:
+    """Gradients of the input, where wanted, and of the matrices."""
+    found = Chain.from_text(chain)
+    if library() is None:
+        return _backward_plain(d_y, x, matrices, saved, chain, input_gradient)
+    d_x = torch.empty_like(x, memory_format=torch.contiguous_format) if input_gradient else None
+    totals = [torch.zeros_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]
+    tensors = {"x": x.contiguous(), "d_y": d_y.contiguous(), "d_x": d_x}
+    _run(found, matrices, x.shape[0], _by_link(found, saved), totals, in_slices=bool(saved), **tensors)
+    return totals if d_x is None else [d_x, *totals]
+
+
+def _transposed_fake(d_y: Tensor, matrices: list[Tensor], chain: str) -> Tensor:
+    return d_y.new_empty(d_y.shape[0], Chain.from_text(chain).in_features)
+
+
+def _transposed_plain(d_y: Tensor, matrices: list[Tensor], chain: str) -> Tensor:
+    return Chain.from_text(chain).apply_transposed(matrices, d_y)
+
+
+@operator(
+    "chain_transposed(Tensor d_y, Tensor[] matrices, str chain) -> Tensor",
+    key="CPU",
+    fake=_transposed_fake,
+    batched=_transposed_plain,
+)
+def _transposed(d_y: Tensor, matrices: list[Tensor], chain: str) -> Tensor:
+    """The gradient of the input alone."""
+    if library() is None:
+        return _transposed_plain(d_y, matrices, chain)
+    return apply_transposed(Chain.from_text(chain), matrices, d_y)
+
+
+def apply(chain: Chain, matrices: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Outputs alone. For kernels only."""
+    y = x.new_empty(x.shape[0], chain.out_features)
+    _run(chain, matrices, x.shape[0], [None] * len(matrices), in_slices=False, x=x.contiguous(), y=y)
+    return y
+
+
+def apply_transposed(chain: Chain, matrices: Sequence[Tensor], d_y: Tensor) -> Tensor:
+    """The gradient of the input alone. For kernels only."""
+    d_x = d_y.new_empty(d_y.shape[0], chain.in_features)
+    _run(chain, matrices, d_y.shape[0], [None] * len(matrices), in_slices=False, d_y=d_y.contiguous(), d_x=d_x)
+    return d_x
+
+
+def _by_link(chain: Chain, saved: Sequence[Tensor]) -> list[Tensor | None]:
+    """One entry a link, block by block; None where nothing is kept."""
+    found = iter(saved)
+    return [next(found, None) if link.saved else None for _ in range(chain.blocks) for link in chain.links]
+
+
+def _run(
     chain: Chain,
     matrices: Sequence[Tensor],
     rows: int,
@@ -78,6 +156,7 @@ def _call(
     in_slices: bool = True,
     **tensors: Tensor | None,
 ) -> None:
+    """Call the compiled code; it takes the addresses of all tensors, which must be plain."""
     found = library()
     assert found is not None
     argument = _argument(chain, in_slices, found.vector)
@@ -107,12 +186,6 @@ def _call(
 def _pointers(tensors: Sequence[Tensor | None]) -> Any:
     pointers = (None if tensor is None else tensor.data_ptr() for tensor in tensors)
     return array_type(ctypes.c_void_p, len(tensors))(*pointers)
-
-
-def _saved(link: Link, x: Tensor) -> Tensor:
-    """A place for what comes into a link, which may be read a little beyond its end."""
-    numbers = x.shape[0] * math.prod(link.shape)
-    return x.new_empty(numbers + _SLACK)[:numbers]
 
 
 class _Argument(NamedTuple):

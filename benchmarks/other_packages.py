@@ -1,13 +1,13 @@
-"""The whole LSTM layer of htzoo beside those of other packages, format by format.
+"""A training step of htzoo's LSTM against those of other packages, format by format.
 
     pip install -r benchmarks/requirements.txt
-    python benchmarks/peers.py --threads 1 [--setting ucf11|cnn] [--repeats 5] [--json FILE]
+    python benchmarks/other_packages.py --threads 1 [--setting ucf11|cnn] [--repeats 5] [--json FILE]
 
-All layers live in one process and run in turns, as in ``htzoo bench``, with the same frames, sizes, modes and ranks.
-The packages' layers are used as they come: tednet's LSTMs without dropout; tensorly-torch has no cells, so that its
-factorized linear layer takes the place of the dense product, for all frames at once, in front of the loop over time
-written by hand that the dense row has. Where a package is not installed its rows are left out. The hidden-to-hidden
-weights are dense. The last column is the step of the best other package of the same format over htzoo's.
+All layers run in turns in one process, as in ``htzoo bench``, with the same frames, sizes, modes and ranks. Layers of
+other packages are used as they are: tednet's LSTMs without dropout; tensorly-torch has no recurrent layers, so its
+factorized linear layer, applied to all frames at once, precedes the same hand-written loop over time that the dense
+baseline has. Packages that are not installed are skipped. The hidden-to-hidden weights are dense. The last column is
+the step time of the fastest other package for the same format divided by htzoo's.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def main() -> int:
     _compare(result)
     packages = {name: version(name) for module, name in PACKAGES.items() if importlib.util.find_spec(module)}
     command = (
-        f"python benchmarks/peers.py --setting {given.setting} --threads {given.threads} --repeats {given.repeats}"
+        f"python benchmarks/other_packages.py --setting {given.setting} "
+        f"--threads {given.threads} --repeats {given.repeats}"
     )
     document = {"command": command, **describe_machine(device), "packages": packages, "settings": [result]}
     if given.json is not None:
@@ -112,7 +113,7 @@ def _peers(setting: Setting, device: torch.device) -> dict[str, Contestant]:
     found = {}
     for module, package in PACKAGES.items():
         if importlib.util.find_spec(module) is None:
-            print(f"{package} is not installed: its rows are left out", file=sys.stderr)
+            print(f"{package} is not installed: its rows are skipped", file=sys.stderr)
     for row, formats in setting.layers.items():
         chosen = formats["input_format"]
         for package, make in (("tednet", _tednet), ("tltorch", _tensorly_torch)):
@@ -168,7 +169,7 @@ def _tensorly_torch(chosen: Any, setting: Setting) -> dict[str, tuple[nn.Module,
 
 
 def _compare(result: dict[str, Any]) -> None:
-    """Add what the best other package of every format takes, and over htzoo's own step."""
+    """Add, for every format, the step of the fastest other package and its ratio to htzoo's."""
     steps = {row["name"]: row["step"]["median"] for row in result["rows"] if row["step"] is not None}
     own = [row["name"] for row in result["rows"] if row["step"] is not None and not row["rival"]]
     result["compared"] = {}

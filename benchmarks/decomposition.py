@@ -1,11 +1,11 @@
 """Decomposition against tensorly: relative error and time of TT, Tucker and CP on one matrix.
 
     pip install tensorly
-    python benchmarks/decompose.py [--threads 1] [--in-modes 10 12 12 10] [--out-modes 4 4 4 4] [--json FILE]
+    python benchmarks/decomposition.py [--threads 1] [--in-modes 10 12 12 10] [--out-modes 4 4 4 4] [--json FILE]
 
-The matrix is a sum of 40 rank-one tensors that become smaller and smaller, and a tenth of noise: no rank is enough.
-tensorly decomposes the tensor whose axis k is the pair of modes k (TT) or one mode (Tucker, CP), which is what our
-networks stand for. Both work in float64. The sweeps are as many for both; ours of CP begin with ten of each of a few
+The matrix is a sum of 40 rank-one tensors of decreasing size plus 10 % noise, so that no rank is exact. tensorly
+decomposes the tensor whose axis k is the k-th pair of modes (TT) or a single mode (Tucker, CP), which is the structure
+of our networks. Both work in float64 with the same number of sweeps; our CP begins with ten sweeps from each of a few
 starts. The table has the medians of time and error.
 """
 
@@ -99,7 +99,7 @@ def main() -> int:
         },
     }
     document = {
-        "command": f"python benchmarks/decompose.py --threads {given.threads} --repeats {given.repeats}",
+        "command": f"python benchmarks/decomposition.py --threads {given.threads} --repeats {given.repeats}",
         **describe_machine(torch.device("cpu")),
         "packages": {"tensorly": tensorly.__version__},
         "matrix": list(matrix.shape),

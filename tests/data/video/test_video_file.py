@@ -1,6 +1,5 @@
 """Frames are exact, whatever the file, or it is an error."""
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from av.video.frame import PictureType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from htzoo.data import VideoError, count_frames, read_frames, write_video
-from htzoo.data.video import read
+from htzoo.data import VideoError, VideoFile, count_frames, read_frames, write_video
+from htzoo.data.video.resize import FrameConverter
 from tests.data.helpers import by_decord, encode, numbered, numbers_in
 from tests.data.kinds import COUNT, KINDS
 
@@ -50,8 +49,9 @@ def test_exactly_the_frames_asked_for(kind: str, video_of: Callable[[str], Path]
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_key_frames_or_in_order(kind: str, video_of: Callable[[str], Path]) -> None:
     indices = [95, 0, 119, 24, 48, 71, 12, 11]
-    in_order = read._frames_in_order(video_of(kind), indices)
-    by_key_frames = read._frames_from_key_frames(video_of(kind), indices)
+    with VideoFile(video_of(kind)) as video:
+        in_order = video._read_in_order(indices, FrameConverter(None))
+        by_key_frames = video._read_from_key_frames(indices, FrameConverter(None))
     assert (by_key_frames is not None) == (kind in BY_KEY_FRAMES)
     if by_key_frames is not None:
         np.testing.assert_array_equal(by_key_frames, in_order)
@@ -60,7 +60,8 @@ def test_from_key_frames_or_in_order(kind: str, video_of: Callable[[str], Path])
 @settings(max_examples=25, deadline=None)
 @given(indices=st.lists(st.integers(0, 39), min_size=1, max_size=8))
 def test_our_own_files_by_all_ways(sealed_clip: Path, indices: list[int]) -> None:
-    in_order = read._frames_in_order(sealed_clip, indices)
+    with VideoFile(sealed_clip) as video:
+        in_order = np.stack(video._read_in_order(indices, FrameConverter(None)))
     assert numbers_in(in_order) == indices
     np.testing.assert_array_equal(read_frames(sealed_clip, indices), in_order)
     np.testing.assert_array_equal(by_decord(sealed_clip, indices), in_order)
@@ -89,6 +90,23 @@ def test_a_frame_that_is_not_there(kind: str, index: int, named: str, video_of: 
         read_frames(video_of(kind), [3, index])
 
 
+def test_a_file_is_opened_once_and_read_in_many_passes(video_of: Callable[[str], Path], tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(video_of("h264_varying_rate.mp4").read_bytes())
+    with VideoFile(path) as video:
+        path.unlink()  # what was opened is still there
+        assert numbers_in(video.read([5, 3])) == [5, 3]
+        assert video.count == len(video.times) == COUNT and not video.sealed  # type: ignore[arg-type]
+        unfinished = video.frames()
+        next(unfinished)
+        assert numbers_in(video.read([119, 0])) == [119, 0]
+        assert [frame.pts for frame in video.frames()] == sorted(frame.pts for frame in video.frames())
+    with pytest.raises(ValueError, match="is closed"):
+        next(video.frames())
+    with pytest.raises(VideoError, match="does not exist"):
+        VideoFile(path)
+
+
 def test_wrong_arguments(video_of: Callable[[str], Path]) -> None:
     with pytest.raises(ValueError, match="indices is empty"):
         read_frames(video_of("h264.mp4"), [])
@@ -103,7 +121,7 @@ def test_numpy_indices_and_string_path(video_of: Callable[[str], Path]) -> None:
 def test_resizing_is_the_same_on_both_ways(sealed_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from_key_frames = read_frames(sealed_clip, [5, 29], size=(24, 45))
     assert from_key_frames.shape == (2, 24, 45, 3) and numbers_in(from_key_frames) == [5, 29]
-    monkeypatch.setattr(read, "_frames_from_key_frames", lambda file, wanted: None)
+    monkeypatch.setattr(VideoFile, "_read_from_key_frames", lambda *_: None)
     np.testing.assert_array_equal(read_frames(sealed_clip, [5, 29], size=(24, 45)), from_key_frames)
 
 
@@ -147,18 +165,7 @@ def test_damage_in_the_middle_is_an_error(tmp_path: Path) -> None:
         read_frames(tmp_path / "clip.mp4", range(48))
 
 
-def test_film_taken_upside_down_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "clip.mp4"
-    write_video(path, numbered(12))
-    upright = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
-    turned = struct.pack(">9i", -0x10000, 0, 0, 0, -0x10000, 0, 0, 0, 0x40000000)
-    content = path.read_bytes()[:-56]  # without the checksum, as a camera writes it
-    place = content.index(upright, content.index(b"tkhd"))
-    path.write_bytes(content[:place] + turned + content[place + len(turned) :])
-    assert numbers_in(read_frames(path, [11, 2])) == [11, 2]
-
-
-def test_odd_picture_size(tmp_path: Path) -> None:
+def test_odd_frame_size(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 255, (6, 49, 95, 3), np.uint8)
     path = encode(tmp_path / "odd.webm", frames, "libvpx-vp9", "webm", deadline="realtime")
     assert read_frames(path, [5]).shape == (1, 49, 95, 3)

@@ -1,11 +1,11 @@
-"""Try every combination of some settings of a configuration, and rank them by validation.
+r"""Try every combination of some options of a configuration, and rank them by validation loss.
 
-    python benchmarks/tune.py moving_digits_lstm --model.optimizer.lr 1e-4,3e-4 --model.pixel_scale 0.1,1 \
+    python benchmarks/option_grid.py moving_digits_lstm --model.optimizer.lr 1e-4,3e-4 --model.pixel_scale 0.1,1 \
         -- --trainer.max_epochs 8
 
-Every combination is one ``htzoo fit``; what stands behind ``--`` is passed to all. A combination that was run before,
-with the same words, is read from its folder instead. The table goes to standard output, best validation loss first.
-Test clips play no part in the ranking.
+Each combination is one ``htzoo fit``; options after ``--`` are passed to all. A combination that was run before with
+the same options is read from its folder. The table goes to standard output, lowest validation loss first. Test clips
+are not used.
 """
 
 from __future__ import annotations

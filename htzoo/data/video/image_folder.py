@@ -1,0 +1,63 @@
+"""A folder of numbered images, such as frame_0001.jpg, frame_0002.jpg, ..., read as a video."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import av
+
+from htzoo.data.errors import VideoError
+from htzoo.data.video.container import existing, open_container, video_stream
+from htzoo.data.video.decode import decode
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+def is_image_folder(folder: Path) -> bool:
+    """Whether a folder holds numbered images and no folders, so that it is one clip."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    images = [entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES and _number_in(entry) is not None]
+    return bool(images) and not any(entry.is_dir() for entry in entries)
+
+
+def numbered_images(folder: Path) -> list[Path]:
+    """The images of a folder in the order of the last number in their names; other files are ignored.
+
+    Raises:
+        VideoError: There is none, two have one number, or one is missing: numbers increase by one, or by any other
+            step that is the same all along.
+    """
+    images: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        number = _number_in(path)
+        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES or number is None:
+            continue
+        if number in images:
+            raise VideoError(f"{folder} has two images of number {number}, {images[number].name} and {path.name}.")
+        images[number] = path
+    numbers = sorted(images)
+    if not numbers:
+        raise VideoError(f"{folder} is a folder without numbered images; choose a video file.")
+    step = min((after - before for before, after in pairwise(numbers)), default=1)
+    for before, after in pairwise(numbers):
+        if after - before != step:
+            raise VideoError(f"{folder} has no image {before + step} between {images[before].name} and its next one.")
+    return [images[number] for number in numbers]
+
+
+def _number_in(path: Path) -> int | None:
+    digits = re.findall(r"[0-9]+", path.stem)
+    return int(digits[-1]) if digits else None
+
+
+def decode_images(folder: Path) -> Iterator[av.VideoFrame]:
+    """Yield each image as a frame.
+
+    Raises:
+        VideoError: One cannot be decoded.
+    """
+    for path in numbered_images(folder):
+        with existing(path).open("rb") as content, open_container(path, content, image=True) as container:
+            video_stream(path, container)
+            yield from decode(path, container)
