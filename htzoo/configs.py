@@ -1,7 +1,8 @@
-"""Find a configuration by its name, in a checkout or in an installed package, and put it together from its parts."""
+"""Find a configuration by its name, in a checkout or an installed package, and merge it with its parts."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,11 @@ def find_config(name_or_path: str) -> Path:
 
 
 def load_config(name_or_path: str) -> dict[str, Any]:
-    """A configuration as plain data, with the parts that it is built on.
+    """A configuration as plain data, merged with the parts that it is built on.
 
-    A configuration may name parts under ``parts``: files, without ``.yaml``, of the folder ``parts`` beside it or of
-    the package. They are merged in order, and the configuration's own values win. Mappings are merged key by key;
-    everything else is replaced, and so are the arguments of a class by those of another class.
+    A configuration may list parts under ``parts``: names of files, without ``.yaml``, in the folder ``parts`` beside
+    it or in the package. They are merged in order, and the configuration's own values win. Mappings are merged key by
+    key; everything else is replaced, and so are the arguments of a class by those of another class.
 
     Args:
         name_or_path: see :func:`find_config`.
@@ -60,10 +61,25 @@ def load_config(name_or_path: str) -> dict[str, Any]:
     path = find_config(name_or_path)
     own = _read(path)
     merged: dict[str, Any] = {}
-    for part in own.pop("parts", []):
+    for part in own.pop("parts", None) or []:
+        if not isinstance(part, str) or Path(part).name != part:
+            raise ValueError(f"parts of {path} holds {part!r}: give names of files in the folder parts beside it")
         merged = _merge(merged, _read(_find_part(path, part)))
-    whole: dict[str, Any] = _merge(merged, own)
+    whole: dict[str, Any] = expand_home(_merge(merged, own))
     return whole
+
+
+def expand_home(value: Any) -> Any:
+    """A configuration, or a word of the command line, whose paths begin in the home folder: ``~/data``, ``$HOME/data``.
+
+    Every text that begins with ``~`` or with the name of a variable of the environment is expanded, as a shell would;
+    in a list or mapping, every text in it.
+    """
+    if isinstance(value, str) and value.startswith(("~", "$")):
+        return os.path.expandvars(os.path.expanduser(value))
+    if isinstance(value, dict):
+        return {key: expand_home(item) for key, item in value.items()}
+    return [expand_home(item) for item in value] if isinstance(value, list) else value
 
 
 def _find_part(path: Path, part: str) -> Path:
@@ -72,9 +88,7 @@ def _find_part(path: Path, part: str) -> Path:
         if (folder / f"{part}.yaml").is_file():
             return folder / f"{part}.yaml"
     known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
-    raise FileNotFoundError(
-        f"parts of {path} is to hold {part!r}, which is no part: known parts are {', '.join(known)}"
-    )
+    raise FileNotFoundError(f"parts of {path} holds {part!r}, which is no known part: choose from {', '.join(known)}")
 
 
 def _read(path: Path) -> dict[str, Any]:

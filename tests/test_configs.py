@@ -1,5 +1,6 @@
 """Configurations by name, and what they are put together from."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,7 @@ def test_a_configuration_of_ones_own_builds_on_parts_of_the_package(tmp_path: Pa
     row.write_text("parts: [ucf11_six_frames]\n")
     assert load_config(str(row))["data"]["class_path"] == "UCF11"
     row.write_text("parts: [ucf12]\n")
-    with pytest.raises(
-        FileNotFoundError, match=r"is to hold 'ucf12', which is no part: known parts are .*ucf11_six_frames"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"holds 'ucf12', which is no known part: .*ucf11_six_frames"):
         load_config(str(row))
 
 
@@ -54,3 +53,28 @@ def test_every_part_is_used() -> None:
 def _parts(path: Path) -> list[str]:
     first = next((line for line in path.read_text().splitlines() if line.startswith("parts:")), "parts: []")
     return [word.strip() for word in first.removeprefix("parts: [").rstrip("]").split(",") if word.strip()]
+
+
+def test_paths_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SCRATCH", "/scratch/me")
+    row = tmp_path / "row.yaml"
+    row.write_text(
+        "data: {init_args: {root: ~/data, folder: $SCRATCH/a~b, every: 2}}\n"
+        "trainer: {default_root_dir: '${HOME}/runs', callbacks: [{init_args: {dirpath: ~}}, {init_args: {d: '~'}}]}\n"
+    )
+    assert load_config(str(row)) == {
+        "data": {"init_args": {"root": "/home/me/data", "folder": "/scratch/me/a~b", "every": 2}},
+        "trainer": {
+            "default_root_dir": "/home/me/runs",
+            "callbacks": [{"init_args": {"dirpath": None}}, {"init_args": {"d": "/home/me"}}],
+        },
+    }
+
+
+@pytest.mark.parametrize("part", ["../../secret", "a/b", 7, {"class_path": "os.system"}])
+def test_parts_are_names(part: object, tmp_path: Path) -> None:
+    row = tmp_path / "row.yaml"
+    row.write_text(json.dumps({"parts": [part]}))
+    with pytest.raises(ValueError, match="give names of files in the folder parts"):
+        load_config(str(row))

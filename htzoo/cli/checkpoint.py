@@ -14,6 +14,8 @@ from htzoo.hub.config import plain
 from htzoo.hub.training_run import read_checkpoint
 from htzoo.tasks import VideoClassification
 
+FORMATS = ("input_format", "hidden_format", "joint_format")
+
 
 def note_differences(path: str, asked: Mapping[str, Any], linked: Collection[str]) -> None:
     """Say on standard error where the configuration differs from what the checkpoint was trained with; it wins.
@@ -28,7 +30,8 @@ def note_differences(path: str, asked: Mapping[str, Any], linked: Collection[str
         ValueError: it is not a checkpoint.
     """
     saved = read_checkpoint(Path(path))["hyper_parameters"]
-    for key in sorted((saved.keys() & asked.keys()) - set(linked)):
+    chosen = FORMATS if asked.get("budget") is not None else ()  # the model chooses them
+    for key in sorted((saved.keys() & asked.keys()) - {*linked, *chosen}):
         if plain(saved[key]) != plain(asked[key]):
             print(f"htzoo: note: {key} is {asked[key]} as asked, and was {saved[key]} in {path}", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""``htzoo data``: list, prepare, check and show data sets."""
+"""``htzoo data``: list, prepare, check, show and clean datasets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ SUBCOMMANDS = {
     "list": ("data_list", "what data sets are known, and which are here"),
     "prepare": ("data_prepare", "download a data set, or take it from a folder or archive, and make it ready"),
     "check": ("data_check", "find clips that are unreadable, empty, too short, or there twice"),
+    "clean": ("data_clean", "remove cached frames and features that are no longer needed"),
     "show": ("data_show", "draw a contact sheet, and print classes, lengths and splits"),
 }
 

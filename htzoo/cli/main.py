@@ -15,6 +15,7 @@ COMMANDS = {
     "validate": ("training", "measure a checkpoint on the validation clips"),
     "test": ("training", "measure a checkpoint on the test clips"),
     "predict": ("training", "write class probabilities for the test clips"),
+    "runs": ("runs", "compare all runs, and sum up seeds"),
     "report": ("report", "draw the pictures of a run, also of one that was stopped"),
     "data": ("data", "list, prepare, check and show data sets"),
     "models": ("models", "list the models of the zoo"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,7 +103,9 @@ def watch_parent() -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_POLL)
-        _end("process 0, which started all others, was ended; so were they" if rank() == 1 else "")
+        # One that ends by itself has removed the folder, and has said why.
+        killed = Path(os.environ[_FOLDER]).is_dir() and rank() == 1
+        _end("process 0, which started all others, was ended; so were they" if killed else "")
 
     threading.Thread(target=watch, daemon=True, name="watch of the first process").start()
 
@@ -111,9 +114,7 @@ def clean_up() -> None:
     """Remove what the watch needed."""
     folder = os.environ.get(_FOLDER)
     if folder is not None and rank() == 0:
-        for file in Path(folder).glob("*"):
-            file.unlink(missing_ok=True)
-        Path(folder).rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
         del os.environ[_FOLDER]
 
 
@@ -128,5 +129,5 @@ def _how_it_ended(code: int) -> str:
 def _end(text: str) -> None:
     if text:
         print(f"htzoo: {text}", file=sys.stderr, flush=True)
-    clean_up()
+        shutil.rmtree(os.environ[_FOLDER], ignore_errors=True)
     os._exit(1)

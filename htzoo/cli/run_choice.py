@@ -6,10 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from htzoo.configs import expand_home
 from htzoo.names import printable
 
 RUNS = "runs"
-SHORT_OPTIONS = ("-c", "--config")
+_CONFIG = ("-c", "--config")
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
@@ -21,7 +22,7 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     Raises:
         ValueError: ``--resume`` names no run, or stands beside ``--ckpt_path``.
     """
-    command, rest = words[0], list(words[1:])
+    command, rest = words[0], [_expanded(word) for word in words[1:]]
     if rest and not rest[0].startswith("-"):
         rest[:1] = ["--config", rest[0]]
     resume = _take(rest, "--resume")
@@ -29,7 +30,7 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     if resume is not None:
         if checkpoint is not None:
             raise ValueError(f"--resume {resume} and --ckpt_path {checkpoint} are both given: leave one of them out")
-        run = Path(resume).expanduser()
+        run = Path(resume)
         if not (run / "checkpoints" / "last.ckpt").is_file():
             raise ValueError(
                 f"--resume is {printable(resume)!r}, which is no run with a checkpoints/last.ckpt: give the folder "
@@ -37,8 +38,8 @@ def spelled_out(words: Sequence[str]) -> list[str]:
             )
         checkpoint = str(run)
         rest += ["--ckpt_path", checkpoint]
-    if checkpoint is not None and not any(word.split("=")[0] in SHORT_OPTIONS for word in rest):
-        run_of = run_folder(Path(checkpoint).expanduser())
+    if checkpoint is not None and not any(word.split("=")[0] in _CONFIG for word in rest):
+        run_of = run_folder(Path(checkpoint))
         if run_of is not None:
             rest = ["--config", str(next(run_of.glob("*.yaml"))), *rest]
     return [command, *rest]
@@ -70,7 +71,7 @@ def find_checkpoint(given: str, runs: Path, usual: str) -> Path:
             )
         newest = max(found, key=lambda folder: (folder / "checkpoints" / f"{given}.ckpt").stat().st_mtime)
         return newest / "checkpoints" / f"{given}.ckpt"
-    path = Path(given).expanduser()
+    path = Path(given)
     return path / "checkpoints" / f"{usual}.ckpt" if path.is_dir() else path
 
 
@@ -83,6 +84,12 @@ def checked_name(name: str) -> str:
     if not name or name in (".", "..") or "/" in name or os.sep in name or printable(name) != name or "\n" in name:
         raise ValueError(f"--name is {printable(name)!r}: give a name of letters, digits, - and _")
     return name
+
+
+def _expanded(word: str) -> str:
+    """A word whose value begins in the home folder, which a shell does not expand behind ``=`` or in quotes."""
+    option, equals, value = word.partition("=")
+    return f"{option}={expand_home(value)}" if equals and word.startswith("--") else str(expand_home(word))
 
 
 def _take(words: list[str], option: str) -> str | None:

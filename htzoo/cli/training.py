@@ -37,6 +37,7 @@ from htzoo.cli.allocator import reuse_memory  # noqa: E402
 from htzoo.cli.checkpoint import check_checkpoint, is_published, load_published, note_differences  # noqa: E402
 from htzoo.cli.class_policy import allow_only_known_classes, denied_sentence  # noqa: E402
 from htzoo.cli.errors import shorten  # noqa: E402
+from htzoo.cli.loggers import LoggerName, make_logger  # noqa: E402
 from htzoo.cli.progress_bar import Bar  # noqa: E402
 from htzoo.cli.run_choice import RUNS, checked_name, find_checkpoint, run_folder, spelled_out  # noqa: E402
 from htzoo.cli.run_name import run_name  # noqa: E402
@@ -127,6 +128,11 @@ class TrainingCLI(LightningCLI):
             help="Name of the run and of its folder; by default that of the configuration, or, with other data, "
             "DATA_FORMAT.",
         )
+        parser.add_argument(
+            "--logger",
+            type=LoggerName | list[LoggerName] | None,
+            help="Where else to log, beside metrics.csv in the folder of the run: tensorboard, wandb or mlflow.",
+        )
         return parser
 
     @staticmethod
@@ -182,7 +188,9 @@ class TrainingCLI(LightningCLI):
             given = self._get(self.config_init, "trainer").logger
             others = [] if given is None or given is True else given if isinstance(given, list) else [given]
             ours = MetricsLogger(runs, folder.name, True) if folder else MetricsLogger(runs, self._new_folder())
-            kwargs["logger"] = [ours, *others]
+            names: list[LoggerName] = config.logger if isinstance(config.logger, list) else [config.logger or "csv"]
+            named = [make_logger(name, runs, ours.version) for name in names]
+            kwargs["logger"] = [ours, *others, *filter(None, named)]
         self.save_config_kwargs["config_filename"] = f"{name}.yaml"  # so that a run of it has the same name
         self._parser(self.subcommand).dump_header = [f"htzoo=={__version__}", self.command]
         return super().instantiate_trainer(**kwargs)

@@ -84,6 +84,7 @@ class VideoDataModule(LightningDataModule):
         batch_size: int = 32,
         num_workers: int | None = None,
         cache: bool = True,
+        cache_limit: float | None = None,
         frame_order: FrameOrder = "forward",
         seed: int | None = None,
         sampling: Sampling = "uniform",
@@ -106,6 +107,8 @@ class VideoDataModule(LightningDataModule):
             num_workers: Processes that read clips; None chooses by the number of cores and by whether all is cached.
             cache: Keep decoded frames on disk (clips x frames x H x W x 3 bytes, five times that with sampling
                 segments), so that only the first epoch decodes.
+            cache_limit: Gigabytes that the caches of all datasets below `root` may take; the least recently used are
+                removed to make room for a new one. None: any.
             frame_order: Show the frames forward, shuffled, or one of them repeated, to test for motion.
             seed: Seed of everything random here; None takes that of Lightning's `seed_everything`, or else 0. The
                 splits do not depend on it.
@@ -127,6 +130,8 @@ class VideoDataModule(LightningDataModule):
             ValueError: A number is out of its range, or a setting does not fit another.
         """
         super().__init__()
+        if cache_limit is not None and not cache_limit > 0:
+            raise ValueError(f"cache_limit is {cache_limit}; give gigabytes above zero, or leave it out.")
         if min(frames, batch_size, *(size or (1,))) < 1:
             raise ValueError(f"frames {frames}, size {size} and batch_size {batch_size} must all be at least 1.")
         self.root = Path(root)
@@ -135,6 +140,7 @@ class VideoDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.cache = cache
+        self.cache_limit = cache_limit
         self.frame_order: FrameOrder = frame_order
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
         self.sampler = FrameSampler(sampling, frames, every, views, self.seed, motion)
@@ -258,11 +264,10 @@ class VideoDataModule(LightningDataModule):
             split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
         )
         size = self.frame_size[:2]
-        cache = (
-            open_cache(self.root / "cache" / self.dataset_name, self.clips, self.sampler, (*size, 3))
-            if self.cache
-            else None
-        )
+        folder = self.root / "cache" / self.dataset_name
+        cache = None
+        if self.cache:
+            cache = open_cache(folder, self.clips, self.sampler, (*size, 3), limit=self.cache_limit)
         self._reader = ClipReader(self.clips, self.sampler, size, cache)
 
     def classes_of(self, index: int) -> tuple[str, ...]:
@@ -308,10 +313,10 @@ class VideoDataModule(LightningDataModule):
             raise DataError(f"{type(self).__name__} is not set up; call setup() before asking for features.")
         folder = self.root / "cache" / self.dataset_name
         height, width, _ = self.frame_size
-        cache = open_cache(folder, self.clips, self.sampler, (height, width, 3), (source, size))
+        cache = open_cache(folder, self.clips, self.sampler, (height, width, 3), (source, size), self.cache_limit)
         self._features = FeatureReader(self.clips, self.sampler, self._reader.size, cache)
         wanted = {"val", "test"} if self.augments else {"train", "val", "test"}
-        todo = [index for index, split in enumerate(self.splits) if split in wanted and not cache.is_full([index])]
+        todo = [index for index, split in enumerate(self.splits) if split in wanted and cache.get(index) is None]
         return self._reader, cache, todo
 
     def train_dataloader(self) -> DataLoader[Item]:

@@ -5,7 +5,6 @@ available as ``htzoo.formats.NAME``.
 """
 
 from htzoo.formats.block_term import BlockTerm
-from htzoo.formats.cost import multiply_adds
 from htzoo.formats.cp import CP
 from htzoo.formats.dense import Dense
 from htzoo.formats.format import Format, ModeFormat
@@ -14,6 +13,7 @@ from htzoo.formats.kronecker_cp import KroneckerCP
 from htzoo.formats.low_rank import LowRank
 from htzoo.formats.network import Core, Network
 from htzoo.formats.registry import find_format, format_classes, format_from_dict, format_names
+from htzoo.formats.search import multiply_adds
 from htzoo.formats.suggest import suggest
 from htzoo.formats.tensor_ring import TensorRing
 from htzoo.formats.tensor_train import TensorTrain

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from htzoo.formats import compiled_chain
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.column_slice import columns_of
+from htzoo.formats.machine import CPU
 from htzoo.formats.modes import autocasts, full_precision, is_exporting, is_transformed
 from htzoo.formats.network import Network
-from htzoo.formats.plan import CPU
 from htzoo.formats.text import dense_network, network_of, network_text
 from htzoo.native.operators import composite
 

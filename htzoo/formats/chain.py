@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.contract import Edges, PairwiseOrder, contract, merge_order
+from htzoo.formats.machine import CPU, GPU, NATIVE, Machine
 from htzoo.formats.matmul import add_matmul, matmul
 from htzoo.formats.network import Network
-from htzoo.formats.plan import CPU, GPU, NATIVE, Machine, Product, plan
+from htzoo.formats.plan import Step
+from htzoo.formats.search import plan
 from htzoo.native.layout import CONSTANTS
 from htzoo.native.library import library
 
@@ -274,46 +276,46 @@ def _rounded(rows: int) -> int:
 def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) -> Chain:
     planned = plan(network, rows, input_gradient=input_gradient, machine=machine)
     blocks = 1
-    whole, split = network, planned.split
+    whole, split = network, planned.sliced
     if split is not None:
         blocks = network.sizes[split]
         network = network.slice(split)
     links: list[Link] = []
     layout = network.inputs
-    for product in planned.products:
-        links.append(_link(network, product, layout, whole, split))
-        if product.permutation is not None:
-            layout = tuple(layout[k] for k in product.permutation)
-        first = layout.index(product.contracted[0])
-        layout = (*layout[:first], *product.new, *layout[first + len(product.contracted) :])
+    for step in planned.steps:
+        links.append(_link(network, step, layout, whole, split))
+        if step.permutation is not None:
+            layout = tuple(layout[k] for k in step.permutation)
+        first = layout.index(step.contracted[0])
+        layout = (*layout[:first], *step.new, *layout[first + len(step.contracted) :])
     shape = tuple(network.sizes[edge] for edge in layout)
-    between = max((p.before * p.after * network.size(p.new) for p in planned.products[:-1]), default=0)
+    between = max((s.before * s.after * network.size(s.new) for s in planned.steps[:-1]), default=0)
     sizes = (network.in_features, network.out_features, between)
     native = machine.is_compiled and max(len(link.shape) for link in links) <= CONSTANTS["MAX_AXES"]
     return Chain(tuple(links), blocks, shape, planned.permutation, *sizes, native)
 
 
-def _link(network: Network, product: Product, layout: Edges, whole: Network, split: str | None) -> Link:
-    """The link of ``product`` in ``network``: a slice of ``whole`` along the edge ``split``, where there is one."""
-    kept = tuple(edge for edge in product.contracted if edge in product.new and edge != split)
-    new = tuple(_twin(edge) if edge in kept else edge for edge in product.new if edge != split)
-    contracted = tuple(edge for edge in product.contracted if edge != split)
-    shared = not any(split in whole.cores[k].edges for k in product.group)
+def _link(network: Network, step: Step, layout: Edges, whole: Network, split: str | None) -> Link:
+    """The link of ``step`` in ``network``: a slice of ``whole`` along the edge ``split``, where there is one."""
+    kept = tuple(edge for edge in step.contracted if edge in step.new and edge != split)
+    new = tuple(_twin(edge) if edge in kept else edge for edge in step.new if edge != split)
+    contracted = tuple(edge for edge in step.contracted if edge != split)
+    shared = not any(split in whole.cores[k].edges for k in step.group)
     blocks = () if split is None or shared else (split,)
-    axes = (*blocks, *contracted, *new) if product.after == 1 else (*blocks, *new, *contracted)
+    axes = (*blocks, *contracted, *new) if step.after == 1 else (*blocks, *new, *contracted)
     sizes = {**whole.sizes, **{_twin(edge): network.sizes[edge] for edge in kept}}
-    edges = [*(whole.cores[k].edges for k in product.group), *((edge, _twin(edge)) for edge in kept)]
+    edges = [*(whole.cores[k].edges for k in step.group), *((edge, _twin(edge)) for edge in kept)]
     order = merge_order(sizes, edges, axes)
     positions = tuple(order.edges.index(edge) for edge in axes)
     kept_sizes = tuple(network.sizes[edge] for edge in kept)
     return Link(
         tuple(network.sizes[edge] for edge in layout),
-        product.permutation,
-        network.size(product.contracted),
-        network.size(product.new),
-        product.after,
-        product.saved,
-        Merge(product.group, order, positions, kept_sizes, shared),
+        step.permutation,
+        network.size(step.contracted),
+        network.size(step.new),
+        step.after,
+        step.saved,
+        Merge(step.group, order, positions, kept_sizes, shared),
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from htzoo.formats.chain import Chain
-from htzoo.formats.plan import NATIVE
+from htzoo.formats.machine import NATIVE
 from htzoo.native import layout
 from htzoo.native.library import array_type, library
 from htzoo.native.operators import operator

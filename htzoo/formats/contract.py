@@ -42,13 +42,13 @@ class PairwiseOrder(NamedTuple):
     Args:
         steps: every contraction of two.
         edges: axes of the last tensor.
-        multiply_adds: of all steps.
+        macs: of all steps.
         written: numbers written by all steps.
     """
 
     steps: tuple[Pair, ...]
     edges: Edges
-    multiply_adds: int
+    macs: int
     written: int
 
 
@@ -111,7 +111,7 @@ def _greedy_order(
 
     pool = list(edges)
     steps = []
-    multiply_adds = written = 0
+    macs = written = 0
     while len(pool) > 1:
         choices = []
         for left, right in combinations(range(len(pool)), 2):
@@ -133,9 +133,9 @@ def _greedy_order(
         right_axes = tuple(b.index(edge) for edge in (*batch, *inner, *others))
         steps.append(Pair(left, right, left_axes, right_axes, len(batch), len(inner)))
         pool.append((*batch, *own, *others))
-        multiply_adds += cost
+        macs += cost
         written += numbers(pool[-1])
-    return PairwiseOrder(tuple(steps), pool[0], multiply_adds, written)
+    return PairwiseOrder(tuple(steps), pool[0], macs, written)
 
 
 def to_dense(network: Network, cores: Sequence[Tensor]) -> Tensor:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from htzoo.formats.cost import multiply_adds
 from htzoo.formats.format import Format, ModeFormat
 from htzoo.formats.network import Network
 from htzoo.formats.registry import find_format, format_classes
+from htzoo.formats.search import multiply_adds
 
 Modes: TypeAlias = tuple[int, ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from htzoo.formats import Dense
 from htzoo.formats.column_slice import columns_of
-from htzoo.formats.cost import multiply_adds
+from htzoo.formats.search import multiply_adds
 from htzoo.models.video_classifier import VideoClassifier
 
 

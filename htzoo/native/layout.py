@@ -14,6 +14,10 @@ CONSTANTS = {
     "MAX_AXES": 32,  # of a tensor that is reordered
     "MAX_LINKS": 8,  # of a chain
     "MAX_THREADS": 64,
+    "BLOCK": 4096,  # floats of a block of rows in the first-level cache, while all columns pass it
+    "TILE_ROWS": 12,  # maximum rows of a tile of sums
+    "MIN_GRADIENT_ROWS": 64,  # minimum rows that are summed before the gradient of a matrix is written
+    "NARROW_VECTORS": 8,  # minimum vectors of a sum over the rows of a matrix with few columns
     "GRADIENT_ROWS": 128,  # rows of a hidden weight's gradient that are summed at once
     "LSTM": 0,  # kinds of cells
     "GRU": 1,

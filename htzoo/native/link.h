@@ -17,7 +17,7 @@ static int64_t leaving(const Link *link) { return link->before * link->outer * l
 static int in_parts(const Link *link) { return link->after > 1 && link->inner * link->outer * VECTOR <= 2 * BLOCK; }
 /* Whether a matrix on the right has so few columns that many of a vector would be empty. Its rows are whole vectors. */
 static int is_narrow(const Link *link) {
-    return link->after == 1 && link->inner % VECTOR == 0 && link->inner >= 8 * VECTOR &&
+    return link->after == 1 && link->inner % VECTOR == 0 && link->inner >= NARROW_VECTORS * VECTOR &&
            4 * padded(link->outer) > 5 * link->outer;
 }
 /* Whether a product ends with whole vectors. */
@@ -46,7 +46,7 @@ static void apply(const Link *link, int64_t rows, const float *matrix, const flo
         multiply_dots(batch, outer, inner, x, panels, y);
         return;
     }
-    int64_t most = BLOCK / inner / 12 * 12 + 12;
+    int64_t most = BLOCK / inner / TILE_ROWS * TILE_ROWS + TILE_ROWS;
     Steps steps = {link->inner, 0, 0}; /* of the matrix on the left, either way */
     if (after > 1 && back)
         for (int64_t b = 0; b < batch; b++, x += inner * after, y += outer * after)
@@ -84,7 +84,7 @@ static void gradient(const Link *link, int64_t rows, const float *x, const float
             add_gathered(inner, outer, link->before, x, (Steps){0, link->inners, link->rows}, y + r * outer, outer, sum,
                          padded(outer), 0, 0);
     } else if (after == 1) {
-        int64_t most = BLOCK / (inner + outer) + 64;
+        int64_t most = BLOCK / (inner + outer) + MIN_GRADIENT_ROWS;
         for (int64_t r = 0; r < batch; r += most) {
             int64_t now = batch - r < most ? batch - r : most;
             const float *left = x + r * inner, *right = y + r * outer, *soon = left + now * inner;

@@ -12,8 +12,6 @@
 /* VECTOR, values of a vector, is a flag of the compiler. Processors with vectors of 8 have 16 registers for them, those
  * with vectors of 4 or 16 have 32. */
 enum { REGISTERS = VECTOR == 8 ? 16 : 32 };
-/* What a block of rows shall take in the first-level cache, in floats, while all columns pass it. */
-enum { BLOCK = 4096 };
 
 typedef float vector __attribute__((vector_size(4 * VECTOR), aligned(4), may_alias));
 

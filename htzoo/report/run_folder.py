@@ -211,7 +211,9 @@ class RunReport(pl.Callback):
         matrix = task.confusion
         right, clips = matrix.diagonal().tolist(), matrix.sum(1).tolist()
         per_class = dict(zip(task.model.classes, zip(right, clips, strict=True), strict=True))
-        return replace(known, test_accuracy=sum(right) / sum(clips), test_clips=sum(clips), per_class=per_class)
+        macro = float(trainer.callback_metrics["test/f1_macro"])
+        known = replace(known, test_accuracy=sum(right) / sum(clips), test_clips=sum(clips), f1_macro=macro)
+        return replace(known, per_class=per_class)
 
     def finish_untested(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say that a run was trained and not tested, and fill its folder all the same."""

@@ -32,6 +32,7 @@ class RunSummary:
         per_class: class -> (correct, total) test clips.
         mean_average_precision: from 0 to 1, over all classes of the test clips; where a clip may show several classes,
             and there is no accuracy.
+        f1_macro: unweighted mean over the classes of the F1 score of the test clips; None if not measured.
         loader_fps: frames a second between the steps (waiting, transfer, augmentation); None if not measured.
         step_fps: frames a second within the training steps; None if not measured.
         versions: package -> version.
@@ -60,6 +61,7 @@ class RunSummary:
     pictures: tuple[str, ...] = ("curves.png", "confusion.png")
     checkpoint: str | None = None
     mean_average_precision: float | None = None
+    f1_macro: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse figures that contradict one another, rather than print them side by side.
@@ -144,6 +146,8 @@ def _facts(summary: RunSummary) -> Iterator[tuple[str, str]]:
         yield "epochs", f"{summary.epochs:,}{best}"
     if summary.val_accuracy is not None:
         yield "validation accuracy", f"{summary.val_accuracy:.3f}"
+    if summary.f1_macro is not None:
+        yield "test macro F1", f"{summary.f1_macro:.3f}"
     if summary.train_seconds:
         yield "time", _duration(summary.train_seconds)
     if summary.loader_fps is not None:

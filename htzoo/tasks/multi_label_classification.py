@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MultilabelAveragePrecision
 
+from htzoo.data import VideoDataModule
 from htzoo.tasks.video_classification import VideoClassification
 
 
@@ -27,7 +29,19 @@ class MultiLabelClassification(VideoClassification):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """See :meth:`VideoClassification.loss`."""
-        return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        targets, weights = labels.to(logits.dtype), None
+        if self.training:
+            targets = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
+            weights = None if self.loss_weights is None else self.loss_weights.to(logits)
+        return nn.functional.binary_cross_entropy_with_logits(logits, targets, weights)
+
+    def balanced_weights(self, data: VideoDataModule) -> Tensor:
+        """See :meth:`VideoClassification.balanced_weights`: from the clips that show each class."""
+        shown = [data.classes_of(index) for index, split in enumerate(data.splits) if split == "train"]
+        counts = torch.tensor([sum(name in names for names in shown) for name in self.model.classes]).float()
+        present = counts > 0
+        weights = torch.where(present, 1 / counts.clamp(min=1), 0.0)
+        return weights * present.sum() / weights.sum()
 
     def probability(self, logits: Tensor) -> Tensor:
         """See :meth:`VideoClassification.probability`."""

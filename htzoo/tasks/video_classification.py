@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning.pytorch as pl
 import numpy as np
@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from htzoo.data import VideoDataModule
 from htzoo.data.clips.loader import ClipLoader
 from htzoo.models import VideoClassifier
+from htzoo.tasks.budget import shape_to_give, within_budget
 from htzoo.tasks.epoch_state import metric_states, restore_metrics
 from htzoo.tasks.feature_cache import can_keep_features, keep_features
 from htzoo.tasks.not_finite import EVERY, FiniteLoss, NotFiniteError, remedies
@@ -49,7 +50,16 @@ class VideoClassification(pl.LightningModule):
             the CNN reads each clip once and not in every epoch. Training clips that are changed at random pass it anew.
         top_k: also report how often the class is among the k likeliest.
         init_from: folder of a saved model, of the same shape, whose weights training starts from.
+        budget: parameters that the first weight with a format may have, such as ``3400``, or ``50x`` for 50 times fewer
+            than a dense weight has: modes and ranks are chosen for it, in place of those given, see
+            :func:`htzoo.tasks.budget.within_budget`.
+        label_smoothing: share of the label that is spread over all classes, from 0 to 1.
+        class_weights: weight of each class in the training loss: ``equal``, ``balanced`` (inversely proportional to its
+            number of training clips, with mean 1 over the clips), or one number for each class.
         model: arguments of :class:`~htzoo.models.VideoClassifier`.
+
+    Raises:
+        ValueError: an argument is out of its range, or the formats do not fit the sizes.
 
     Attributes:
         metric: what is first asked about a model.
@@ -59,6 +69,7 @@ class VideoClassification(pl.LightningModule):
 
     metric: ClassVar[str] = "accuracy"
     has_confusion: ClassVar[bool] = True
+    loss_weights: Tensor | None
 
     def __init__(
         self,
@@ -69,18 +80,29 @@ class VideoClassification(pl.LightningModule):
         feature_cache: bool = True,
         top_k: int = 3,
         init_from: str | None = None,
+        budget: str | int | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: Literal["equal", "balanced"] | Sequence[float] = "equal",
         **model: Any,
     ) -> None:
         super().__init__()
+        if budget is not None:
+            model = within_budget(str(budget), model)
         # Plain data only, so that a checkpoint loads without pickle.
         self.save_hyperparameters(ignore=["optimizer"], logger=False)
-        self.model = VideoClassifier(**model)
+        self.hparams.update(model)
+        try:
+            self.model = VideoClassifier(**model)
+        except ValueError as error:
+            raise shape_to_give(error, model) from None
         self.optimizer = optimizer
         self.schedule: Schedule = schedule
         self.decay = decay
         self.milestones = tuple(milestones)
         self.feature_cache = feature_cache
         self.top_k = top_k
+        self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
         self.init_from = init_from
         count = len(self.model.classes)
         if count < 2:
@@ -95,6 +117,15 @@ class VideoClassification(pl.LightningModule):
         self.val_metrics, self.test_metrics = metrics.clone("val/"), metrics.clone("test/")
         self.test_confusion = MulticlassConfusionMatrix(count) if self.has_confusion else None
         self.confusion: Tensor | None = None
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {label_smoothing}: give a number from 0 to below 1")
+        self.register_buffer("loss_weights", None, persistent=False)
+        if not isinstance(class_weights, str):
+            if len(class_weights) != count or min(class_weights) < 0:
+                raise ValueError(
+                    f"class_weights has {len(class_weights)} numbers for {count} classes: give one above zero for each"
+                )
+            self.loss_weights = torch.tensor(list(class_weights), dtype=torch.float32)
         self._finite = FiniteLoss()
         self._epoch_so_far: dict[str, Any] | None = None
 
@@ -105,13 +136,16 @@ class VideoClassification(pl.LightningModule):
                 "accuracy": MulticlassAccuracy(count, average="micro"),
                 f"accuracy_top{self.top_k}": MulticlassAccuracy(count, average="micro", top_k=min(self.top_k, count)),
                 "accuracy_macro": MulticlassAccuracy(count, average="macro"),
+                "f1_macro": MulticlassF1Score(count, average="macro"),
             },
             compute_groups=False,  # torchmetrics would let top-k share top-1's counts where the first batch agrees
         )
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss of logits (batch, classes) and the labels of the clips."""
-        return nn.functional.cross_entropy(logits, labels)
+        """Mean loss of logits (batch, classes) and the labels of the clips; class weights count in training only."""
+        weights = self.loss_weights.to(logits) if self.training and self.loss_weights is not None else None
+        smoothing = self.label_smoothing if self.training else 0.0
+        return nn.functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
 
     def probability(self, logits: Tensor) -> Tensor:
         """Class probabilities (batch, classes)."""
@@ -123,7 +157,9 @@ class VideoClassification(pl.LightningModule):
         return logits
 
     def setup(self, stage: str) -> None:
-        """Take over the weights of a saved model, and make the features that a frozen CNN has of the clips.
+        """Take over the weights of a saved model, and compute the features that a frozen CNN has of the clips.
+
+        Balanced class weights are counted here, from the training clips.
 
         Raises:
             FileNotFoundError: there is no such model.
@@ -132,8 +168,21 @@ class VideoClassification(pl.LightningModule):
         if stage == "fit" and self.init_from is not None and self.trainer.ckpt_path is None:
             self._take_over(self.init_from)
         data = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and self.class_weights == "balanced" and isinstance(data, VideoDataModule):
+            self.loss_weights = self.balanced_weights(data)
         if self.feature_cache and isinstance(data, VideoDataModule) and can_keep_features(self.model, self.trainer):
             keep_features(self.model, data, self.trainer)
+
+    def balanced_weights(self, data: VideoDataModule) -> Tensor:
+        """Weights (classes,) that are inversely proportional to the training clips of each class, 0 where it has none.
+
+        Their mean over the training clips is 1, so that the learning rate means the same.
+        """
+        labels = [clip.label for clip, split in zip(data.clips, data.splits, strict=True) if split == "train"]
+        counts = torch.bincount(torch.tensor(labels), minlength=len(self.model.classes)).float()
+        present = counts > 0
+        weights = torch.where(present, 1 / counts.clamp(min=1), 0.0)
+        return weights * counts.sum() / present.sum()
 
     def _take_over(self, folder: str) -> None:
         path = Path(folder) / "model.safetensors"

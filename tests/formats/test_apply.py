@@ -11,7 +11,7 @@ from htzoo.formats.apply import multiply, product, rows_at_once
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.contract import to_dense
 from htzoo.formats.initialize import initialize
-from htzoo.formats.plan import CPU
+from htzoo.formats.machine import CPU
 
 ROWS = 11
 CHOSEN = {

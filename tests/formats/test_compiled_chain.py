@@ -26,8 +26,8 @@ from htzoo.formats import (
 from htzoo.formats.apply import backward_to_input, multiply, product
 from htzoo.formats.chain import Chain, chain_of
 from htzoo.formats.contract import to_dense
+from htzoo.formats.machine import NATIVE, Machine
 from htzoo.formats.network import Network
-from htzoo.formats.plan import NATIVE, Machine
 from htzoo.native.library import library, status
 from tests.formats.shapes import UCF11, networks
 
@@ -49,7 +49,7 @@ def whole_numbers(shape: Sequence[int], seed: int) -> Tensor:
 
 def machines() -> st.SearchStrategy[Machine]:
     """Machines on which other chains are the fastest."""
-    names = ("multiply_adds", "bytes_moved", "bytes_kept", "bytes_cached", "numbers_copied", "runs_copied", "kernel")
+    names = ("macs", "memory_bytes", "kept_bytes", "cache_bytes", "values_reordered", "runs_reordered", "kernel")
     factors = st.tuples(*(st.sampled_from([0.1, 1.0, 10.0]) for _ in names))
     return factors.map(lambda found: replace(NATIVE, **{n: getattr(NATIVE, n) * f for n, f in zip(names, found)}))
 
@@ -116,7 +116,7 @@ def test_what_is_kept_and_what_is_computed_again(chosen: Format, saved: bool) ->
 def test_what_is_kept_is_reordered_by_a_copy() -> None:
     """The matrix behind the first product is narrow, and what comes into it is kept in another order."""
     network = TensorTrain((3, 12, 8, 10), (1, 5, 4, 1), 2).network(2880, 20)
-    machine = replace(NATIVE, bytes_cached=NATIVE.bytes_cached / 10, kernel=NATIVE.kernel / 10)
+    machine = replace(NATIVE, cache_bytes=NATIVE.cache_bytes / 10, kernel=NATIVE.kernel / 10)
     chain = chain_for(network, 7, True, machine)
     links = tuple(replace(link, saved=k > 0) for k, link in enumerate(chain.links))
     assert [link.permutation is not None for link in links] == [False, True]

@@ -11,7 +11,7 @@ from htzoo.formats import BlockTerm, Format, HierarchicalTucker, format_classes
 from htzoo.formats.apply import multiply
 from htzoo.formats.contract import frobenius_norm, to_dense
 from htzoo.formats.initialize import initialize
-from htzoo.formats.plan import plan
+from htzoo.formats.search import plan
 from tests.formats.shapes import networks, random_cores
 
 CLASSES = format_classes().values()
@@ -49,7 +49,7 @@ def test_norm_and_initial_variance_are_exact(cls: type[Format], data: st.DataObj
 def test_one_chain_a_block_equals_the_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     network = BlockTerm((4, 3, 2), (2, 2, 3), 2, 3).network(24, 12, 4)
     cores = random_cores(network)
-    one = replace(plan(network.slice("b"), 8), split="b")
+    one = replace(plan(network.slice("b"), 8), sliced="b")
     monkeypatch.setattr("htzoo.formats.chain.plan", lambda *_, **__: one)
     x = torch.randn(8, 24, dtype=torch.float64)
     ours, dense = multiply(network, cores, x), x @ to_dense(network, cores).T

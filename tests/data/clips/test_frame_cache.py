@@ -1,5 +1,7 @@
 """Cached frames are the frames, and the cache survives whatever happens."""
 
+import errno
+import json
 import os
 import pickle
 from pathlib import Path
@@ -10,7 +12,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from htzoo.data import DataError, FrameCache, VideoFolder, ordered, write_video
+from htzoo.cli.main import main
+from htzoo.data import Clip, DataError, FrameCache, FrameSampler, VideoFolder, ordered, write_video
+from htzoo.data.clips.cache_files import find_caches
 from htzoo.data.clips.dataset import ClipReader
 from htzoo.data.clips.frame_cache import open_cache
 from htzoo.data.index import Entry, write_index
@@ -115,3 +119,143 @@ def test_a_changed_clip_never_gives_stale_frames(tmp_path: Path) -> None:
     write("1" * 64, grey)  # and from another source, in the same nanosecond
     os.utime(tmp_path / "set" / "a" / "0.mp4", ns=(changed.st_atime_ns, changed.st_mtime_ns))
     assert abs(int(read().mean()) - 100) < 3
+
+
+def test_a_damaged_slot_is_not_filled_and_heals(tmp_path: Path) -> None:
+    """Whatever a crash or a bad disk leaves: zeros, one flipped bit, or a checksum of something else."""
+    path = tmp_path / "a.u8"
+    frames = np.random.default_rng(0).integers(1, 255, (4, 2, 5, 7, 3), np.uint8)
+    first = FrameCache(path, [2] * 4, (5, 7, 3))
+    for index, clip in enumerate(frames):
+        first.put(index, clip)
+    size, marks = frames[0].nbytes, frames.nbytes
+    with path.open("r+b") as file:
+        file.write(bytes(size))
+        file.seek(size + 17)
+        file.write(bytes([frames[1].reshape(-1)[17] ^ 1]))
+        file.seek(marks + 2 * 8)
+        file.write(b"\x01")
+    cache = FrameCache(path, [2] * 4, (5, 7, 3))
+    assert [cache.get(index) is None for index in range(4)] == [True, True, True, False]
+    for index in range(3):
+        cache.put(index, frames[index])
+    assert all(np.array_equal(cache.get(index), clip) for index, clip in enumerate(frames))
+
+
+def test_frames_are_on_the_disk_before_they_are_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.u8"
+    cache = FrameCache(path, [2], (2, 2, 3))
+    marks = []
+    sync = os.fsync
+
+    def recorded(file: int) -> None:
+        content = path.read_bytes()
+        marks.append((content[:24], content[24:]))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    cache.put(0, np.full((2, 2, 2, 3), 7, np.uint8))
+    assert marks == [(b"\x07" * 24, bytes(8))] and cache.get(0) is not None
+
+
+@pytest.mark.parametrize("filled", [3, 1])
+def test_a_cache_that_cannot_be_written_to_is_used(
+    filled: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (3, 2, 5, 7, 3), np.uint8)
+    path = tmp_path / "a.u8"
+    cache = FrameCache(path, [2] * 3, (5, 7, 3))
+    for index in range(filled):
+        cache.put(index, frames[index])
+    before = path.read_bytes()
+    read = Path.open
+
+    def read_only(self: Path, mode: str = "r", *rest: Any, **more: Any) -> Any:
+        if set(mode) & set("wax+"):
+            raise OSError(errno.EROFS, "Read-only file system", str(self))
+        return read(self, mode, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", read_only)
+    cache = FrameCache(path, [2] * 3, (5, 7, 3))
+    assert cache.is_full([0, 1, 2]) == (filled == 3)
+    for index, clip in enumerate(frames):
+        cache.put(index, clip)  # what is not there is decoded each time
+        kept = cache.get(index)
+        assert kept is None if index >= filled else np.array_equal(kept, clip)  # type: ignore[arg-type]
+    assert path.read_bytes() == before
+    with pytest.raises(DataError, match="set cache to false"):
+        FrameCache(path, [2] * 4, (5, 7, 3))
+
+
+def caches_of(root: Path, *sizes: tuple[int, int], **settings: Any) -> list[Path]:
+    """Full caches of two clips, one a frame size, the first used longest ago."""
+    for name in ("a", "b"):
+        if not (root / "clips" / name / "0.mp4").exists():
+            write_video(root / "clips" / name / "0.mp4", np.full((6, 16, 16, 3), 100, np.uint8))
+    clips = tuple(Clip(root / "clips" / name / "0.mp4", 0, "", 6) for name in ("a", "b"))
+    made = []
+    for number, size in enumerate(sizes):
+        sampler = FrameSampler(frames=4)
+        cache = open_cache(root / "cache" / "mine", clips, sampler, (*size, 3), **settings)
+        reader = ClipReader(clips, sampler, size, cache)
+        assert [len(reader.read(index)) for index in (0, 1)] == [4, 4]
+        os.utime(cache.path, (10**9 + number * 86400,) * 2)
+        made.append(cache.path)
+    return made
+
+
+def test_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = caches_of(tmp_path, (64, 64), (64, 96), (96, 96))
+    words = ["data", "clean", "--root", str(tmp_path)]
+    assert main(words) == 0 and all(path.exists() for path in made)
+    assert main([*words, "--limit", "0.00026", "--dry-run"]) == 0 and all(path.exists() for path in made)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("2 of 3 caches, 0.")
+    assert main([*words, "--limit", "0.00031"]) == 0
+    assert [path.exists() for path in made] == [False, False, True]
+    made = caches_of(tmp_path, (64, 64), (64, 96))
+    assert main([*words, "--unused", "100000"]) == 0 and all(path.exists() for path in made)
+    os.utime(tmp_path / "clips" / "a" / "0.mp4", (5, 5))
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 0
+    removed = {row["path"]: row["removed"] for row in json.loads(capsys.readouterr().out)["caches"]}
+    assert len(removed) == 3 and all("a/0.mp4 has changed" in reason for reason in removed.values())
+    assert not any(path.exists() for path in made)
+    assert not list((tmp_path / "cache").rglob("*.*"))
+    assert (tmp_path / "clips" / "b" / "0.mp4").exists()
+
+
+def test_stale_caches_are_found(tmp_path: Path) -> None:
+    (kept,) = caches_of(tmp_path, (16, 16))
+    assert [cache.stale for cache in find_caches(tmp_path / "cache")] == [None]
+    clip = tmp_path / "clips" / "a" / "0.mp4"
+    content = clip.read_bytes()
+    clip.unlink()
+    assert [cache.stale for cache in find_caches(tmp_path)] == [f"{clip} is gone"]
+    clip.write_bytes(content + b"0")
+    assert [cache.stale for cache in find_caches(tmp_path)] == [f"{clip} has changed"]
+    kept.with_name(kept.name + ".clips").write_text("{")
+    assert [cache.stale for cache in find_caches(tmp_path)] == ["its list of clips is damaged"]
+    kept.with_name(kept.name + ".clips").unlink()
+    assert [cache.stale for cache in find_caches(tmp_path)] == ["written by an older htzoo"]
+
+
+def test_limit_of_all_caches(tmp_path: Path) -> None:
+    first, second = caches_of(tmp_path, (64, 64), (64, 96), limit=1)
+    (third,) = caches_of(tmp_path, (96, 96), limit=0.0004)  # 98 + 147 + 221 kB, in blocks of the disk
+    assert [path.exists() for path in (first, second, third)] == [False, True, True]
+    with pytest.raises(DataError, match=r"needs 0\.000219 GB, but cache_limit is 0\.0001; raise it"):
+        caches_of(tmp_path, (96, 95), limit=0.0001)
+    with pytest.raises(ValueError, match="cache_limit is 0"):
+        VideoFolder(str(tmp_path / "clips"), root=str(tmp_path), cache_limit=0)
+
+
+def test_a_cache_that_is_removed_while_it_is_used(tmp_path: Path) -> None:
+    cache = FrameCache(tmp_path / "a.u8", [1, 1], (2, 2, 3))
+    frame = np.full((1, 2, 2, 3), 9, np.uint8)
+    cache.put(0, frame)
+    assert cache.get(1) is None
+    for file in find_caches(tmp_path):
+        file.remove()
+    np.testing.assert_array_equal(cache.get(0), frame)
+    cache.put(1, frame)
+    assert cache.get(1) is None and not (tmp_path / "a.u8").exists()
