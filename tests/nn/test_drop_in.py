@@ -209,7 +209,7 @@ def test_linear_under_autocast_gives_one_type(format: Format | None, bias: bool)
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # Dynamo's own
 def test_export_of_a_projection() -> None:
-    layer = LSTM(12, 8, 2, proj_size=5, bidirectional=True, input_format=TT, batch_first=True).eval()
+    layer = LSTM(12, 8, proj_size=5, input_format=TT, batch_first=True).eval()
     dynamic = {0: torch.export.Dim("batch", min=1, max=64), 1: torch.export.Dim("time", min=1, max=64)}
     exported = torch.export.export(layer, (torch.randn(3, 4, 12),), dynamic_shapes=(dynamic,))
     x = torch.randn(2, 7, 12)
