@@ -36,7 +36,7 @@ examples:
 """
 _TOP = 5
 _MAX_MEGABYTES, _MAX_MINUTES = 200, 10
-_MAX_RATE = 240  # frames a second; what a file says beyond it is not believed
+_MAX_RATE = 240  # frames a second, of a file that does not say
 _FIRST = "moving_digits_ht"  # the model that the example clips are for
 
 
@@ -200,7 +200,7 @@ def _check_length(video: str) -> None:
     from htzoo.data.video.video_file import VideoFile
 
     with VideoFile(video) as file:
-        limit = round(60 * _MAX_MINUTES * min(file.rate or _MAX_RATE, _MAX_RATE))
+        limit = round(60 * _MAX_MINUTES * (file.rate or _MAX_RATE))
         frames = sum(1 for _ in islice(file.frames(), limit + 1))
     if frames > limit:
         raise VideoError(f"{video} is longer than {_MAX_MINUTES} minutes: cut it, or label it with htzoo classify")

@@ -9,14 +9,14 @@ from pathlib import Path
 from htzoo.cli.arguments import Parser, add_hub_options, hub_options
 
 DESCRIPTION = """\
-Write a trained model as one file that needs no htzoo: ONNX (.onnx), or a program of torch.export (.pt2).
+Write a trained model as one file that runs without htzoo: ONNX (.onnx), or a program of torch.export (.pt2).
 
-The input is "video", uint8 (batch, time, height, width, 3), of any batch and time; the output is "logits". The file is
-run once and compared with the model before it takes its name. ONNX needs: pip install 'htzoo[export]'
+The input is "video", uint8 (batch, time, height, width, 3), with any batch and time; the output is "logits". The
+file is run and compared with the model before it is kept. ONNX needs: pip install 'htzoo[export]'
 
 examples:
   htzoo export moving_digits_ht -o moving_digits.onnx
-  htzoo export runs/moving_digits_ht/TIME/checkpoints/best.ckpt -o moving_digits.pt2
+  htzoo export runs/moving_digits_ht/TIME -o moving_digits.pt2
 """
 
 
@@ -27,7 +27,7 @@ def run(words: Sequence[str]) -> None:
         words: the command line, without ``htzoo``.
     """
     parser = Parser("export", DESCRIPTION)
-    parser.add_argument("model", metavar="NAME", help="name of the zoo, folder, ORG/REPO, or checkpoint of a run")
+    parser.add_argument("model", metavar="NAME", help="name of the zoo, folder, ORG/REPO, or training run")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="ends in .onnx or .pt2")
     add_hub_options(parser)
     given = parser.parse_args(words[1:])
@@ -47,4 +47,4 @@ def run(words: Sequence[str]) -> None:
     }
     difference = export(model, given.output, metadata)
     size = given.output.stat().st_size
-    print(f"{given.output}: {size:,} bytes; its logits and the model's differ by at most {difference:.1e}")
+    print(f"{given.output}: {size:,} bytes; its logits differ from those of the model by at most {difference:.1e}")

@@ -11,34 +11,33 @@ from pathlib import Path
 from htzoo.cli.arguments import Parser
 
 DESCRIPTION = """\
-Show one model: sizes, formats, parameters beside those of its dense equivalent, and published figures. Or show one
+Show one model: sizes, formats, parameters beside those of its dense equivalent, and published results. Or show one
 format: what it is, its arguments, and an example.
 
 examples:
   htzoo info ucf11_ht --picture ucf11_ht.png
   htzoo info tt
-  htzoo info runs/moving_digits_ht/TIME/checkpoints/best.ckpt --json
+  htzoo info runs/moving_digits_ht/TIME --json
 """
 
 
 def run(words: Sequence[str]) -> None:
-    """Print the design of a model, and draw it where asked.
+    """Print the facts about a model or a format, and draw the networks of a model on request.
 
     Args:
         words: the command line, without ``htzoo``.
 
     Raises:
         ValueError: there is no such model.
-        OSError: a file is missing, or the picture cannot be written.
+        OSError: a file is missing, or the diagram cannot be written.
     """
     parser = Parser("info", DESCRIPTION)
     parser.add_argument(
         "model",
-        help="a name that htzoo models lists, a configuration, a checkpoint of a run, or a published folder;"
-        " or a format",
+        help="name of the zoo, configuration file, folder, ORG/REPO, or training run; or a format",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the tensor networks as a PNG")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw a diagram of the tensor networks as a PNG")
     asked = parser.parse_args(words[1:])
     if asked.picture is not None and asked.picture.suffix != ".png":
         parser.error(f"--picture is {str(asked.picture)!r}: give a name that ends in .png")
@@ -70,4 +69,4 @@ def run(words: Sequence[str]) -> None:
     else:
         print(info_sheet(design))
         if asked.picture is not None:
-            print(f"\n  picture: {asked.picture}")
+            print(f"\n  diagram: {asked.picture}")

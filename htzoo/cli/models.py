@@ -12,16 +12,16 @@ from htzoo.cli.arguments import Parser
 from htzoo.names import UnknownNameError, did_you_mean
 
 DESCRIPTION = """\
-List the models of the zoo: every configuration that can be trained, with its parameters.
+List the models of the zoo, that is every configuration that trains a model.
 
 columns:
   input weight   parameters of the input-to-hidden weight, or of the joint one
-  ratio          how many times fewer that is than in a dense one
+  ratio          parameters of the dense weight, divided by that
   layer          parameters of the whole recurrent layer
-  model          parameters of the whole model, a CNN included
-  published      accuracy in the paper (mean average precision on Hollywood2)
-  measured       test accuracy of the weights here, on the split that their card names
-  weights        whether trained weights can be had
+  model          parameters of the whole model, with its CNN
+  published      accuracy in the paper (on Hollywood2, mean average precision)
+  measured       test accuracy of the trained weights, on the split that their card reports
+  weights        whether there are trained weights
 
 examples:
   htzoo models 'ucf11_*'
@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> None:
         words: the command line, without ``htzoo``.
 
     Raises:
-        UnknownNameError: no model has such a name.
+        UnknownNameError: no name matches.
     """
     parser = Parser("models", DESCRIPTION)
     parser.add_argument("pattern", nargs="?", default="*", help="which names, with * and ? (in quotes)")
@@ -51,7 +51,7 @@ def run(words: Sequence[str]) -> None:
         hint = did_you_mean(asked.pattern, list_models(pretrained=asked.pretrained), "htzoo models lists all")
         what = "model with trained weights" if asked.pretrained else "model"
         raise UnknownNameError(f"no {what} is called {asked.pattern!r}: {hint}")
-    with suppress(BrokenPipeError):  # the reader, such as head, has seen enough
+    with suppress(BrokenPipeError):  # the reader, such as head, has closed the pipe
         _print(names, asked.json)
 
 

@@ -9,15 +9,16 @@ from tempfile import TemporaryDirectory
 from htzoo.cli.arguments import Parser
 
 DESCRIPTION = """\
-Publish a trained model on the Hub: config.json, model.safetensors, a model card, and the pictures of its run.
+Publish a trained model on the Hub: config.json, model.safetensors, a model card, and the plots of its training run.
 
-All of it is one commit. Publishing the same again changes nothing, and a card that was edited by hand is kept.
+All files are uploaded in one commit. Publishing the same model again changes nothing, and a card that was edited by
+hand is kept.
 Log in with `hf auth login`, or set HF_TOKEN.
 
 examples:
-  htzoo publish runs/moving_digits_ht/TIME/checkpoints/best.ckpt --repo ORG/moving_digits_ht --dry-run
-  htzoo publish runs/moving_digits_ht/TIME/checkpoints/best.ckpt --repo ORG/moving_digits_ht --private
-  htzoo publish runs/moving_digits_ht/TIME/checkpoints/best.ckpt -o checkpoints/moving_digits_ht
+  htzoo publish runs/moving_digits_ht/TIME --repo ORG/moving_digits_ht --dry-run
+  htzoo publish runs/moving_digits_ht/TIME --repo ORG/moving_digits_ht --private
+  htzoo publish runs/moving_digits_ht/TIME -o checkpoints/moving_digits_ht
 """
 
 
@@ -30,14 +31,14 @@ def run(words: Sequence[str]) -> None:
     parser = Parser("publish", DESCRIPTION)
     parser.add_argument("source", metavar="RUN", help="a training run, its checkpoint, or a folder that htzoo saved")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--repo", metavar="ORG/NAME", help="repository on the Hub; made if it is missing")
-    where.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write here what the repository would hold")
+    where.add_argument("--repo", metavar="ORG/NAME", help="repository on the Hub; created if it is missing")
+    where.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write the files to this folder instead")
     parser.add_argument("--private", action="store_true", default=None, help="make a new repository private")
-    parser.add_argument("--revision", metavar="BRANCH", help="branch to publish on; made if it is missing")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be published, and send nothing")
+    parser.add_argument("--revision", metavar="BRANCH", help="branch to publish on; created if it is missing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be published, and upload nothing")
     given = parser.parse_args(words[1:])
     if given.output is not None and (given.private or given.revision or given.dry_run):
-        parser.error("--private, --revision and --dry-run are for --repo: leave them out")
+        parser.error("--private, --revision and --dry-run are for --repo: use them without -o")
     source = Path(given.source)
     with TemporaryDirectory() as made:
         if given.output is not None:
@@ -49,7 +50,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _save(source: Path, output: Path, load_as: str | None) -> Path:
-    """Save the model of a run, with what the run says of it."""
+    """Save the model of a training run, with a card that reports the run."""
     from htzoo.hub.classifier import ZooClassifier
     from htzoo.hub.open_model import open_model
     from htzoo.hub.packaged_weights import checkpoint_folder
@@ -74,16 +75,16 @@ def _publish(folder: Path, repo: str, private: bool | None, revision: str | None
     from htzoo.hub.upload import contents, upload_folder
 
     with explaining(repo):
-        hf_hub_url(repo, CARD_NAME)  # looks at the name, and asks nobody
+        hf_hub_url(repo, CARD_NAME)  # checks the name without asking the Hub
     if "/" not in repo:
         raise ValueError(f"--repo is {repo!r}: write ORG/NAME")
-    read_config(folder / CONFIG_NAME)  # or it is no model
+    read_config(folder / CONFIG_NAME)  # raises if it is not a model
     at = f" on branch {revision}" if revision else ""
     files = contents(folder, repo)
     if dry_run:
         if CARD_NAME in files:
             print(_bytes(files[CARD_NAME]).decode())
-        print(f"would publish {_sizes(files)} as {repo}{at}; nothing was sent")
+        print(f"would publish {_sizes(files)} as {repo}{at}; nothing was uploaded")
         return
     commit = upload_folder(folder, repo, private=private, revision=revision)
     print(f"{repo}{at}: {_sizes(files)}")

@@ -17,13 +17,16 @@ from htzoo.data.clips.dataset import ClipDataset, ClipReader, Item, collate_clip
 from htzoo.data.clips.features import FeatureDataset, FeatureReader, collate_features
 from htzoo.data.clips.frame_cache import FrameCache, open_cache
 from htzoo.data.clips.frame_sampler import EachOnceSampler, FrameOrder, FrameSampler, Sampling, TrainSampler
+from htzoo.data.clips.listing import check_files, prepared_clip
 from htzoo.data.clips.loader import ClipLoader, usual_workers
 from htzoo.data.clips.splits import Folds, Split, SplitRule, check_numbers, split_clips
+from htzoo.data.collector import collector_paused
 from htzoo.data.errors import DataError
 from htzoo.data.index import INDEX, Entry, read_index
 from htzoo.data.prepare.how_to_get import how_to_get
 from htzoo.data.prepare.source_files import Published
 from htzoo.data.source import ClipLabel, Source
+from htzoo.data.task_labels import check_task
 from htzoo.data.video.resize import Frames
 
 
@@ -221,19 +224,24 @@ class VideoDataModule(LightningDataModule):
             DataError: There is no index, it cannot be read, or it names a class that is not in `classes`.
         """
         label_of = {label: number for number, label in enumerate(self.classes)}
+        folder = self.folder
         clips = []
-        for entry in read_index(self.folder):
+        for entry in self.read_entries():
             if entry.label not in label_of:
                 raise DataError(
                     f"{self.folder / INDEX} has the class {entry.label!r}, which is none of {self.dataset_name}; "
                     "delete it and prepare the data set again."
                 )
-            clips.append(self._clip_of(entry, label_of[entry.label]))
+            clips.append(prepared_clip(folder, entry, label_of[entry.label]))
         return clips
 
-    def _clip_of(self, entry: Entry, label: int) -> Clip:
-        path, digest = self.folder / entry.path, entry.source_sha256
-        return Clip(path, label, entry.group, entry.frames, entry.source, digest, prepared=True)
+    def read_entries(self) -> list[Entry]:
+        """Read the index.
+
+        Raises:
+            DataError: There is no index, or it cannot be read.
+        """
+        return read_index(self.folder)
 
     def official_splits(self, fold: int) -> Sequence[Split | None]:
         """What the publisher says that each of `clips` is for; only where `usual_folds` has official ones.
@@ -247,27 +255,26 @@ class VideoDataModule(LightningDataModule):
         """List and split the clips and open the cache. Without a trainer, `prepare_data` comes first.
 
         Raises:
-            DataError: The data set is missing or incomplete, or the cache cannot be made.
-            ValueError: The clips cannot be split so.
+            DataError: The dataset is missing or incomplete, or the cache cannot be created.
+            ValueError: The clips cannot be split in this way, or the task does not take such labels.
         """
         if self._reader is not None:
             return
         if self.trainer is None:
             self.prepare_data()
         else:
-            self._check_task(self.trainer.lightning_module)
-        self.clips = tuple(self.list_clips())
-        for clip in self.clips:
-            if not clip.path.is_file():
-                raise DataError(f"{clip.path} is in the list of clips but gone; prepare the data set again.")
-        self.splits = tuple(
-            split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
-        )
+            check_task(self.trainer.lightning_module, self.multilabel, self.title)
         size = self.frame_size[:2]
-        folder = self.root / "cache" / self.dataset_name
-        cache = None
-        if self.cache:
-            cache = open_cache(folder, self.clips, self.sampler, (*size, 3), limit=self.cache_limit)
+        with collector_paused():
+            self.clips = tuple(self.list_clips())
+            check_files(self.clips, self.folder)
+            self.splits = tuple(
+                split_clips(self.clips, self.split, self.fold, self.folds, self.validation, self.official_splits)
+            )
+            cache = None
+            if self.cache:
+                folder = self.root / "cache" / self.dataset_name
+                cache = open_cache(folder, self.clips, self.sampler, (*size, 3), limit=self.cache_limit)
         self._reader = ClipReader(self.clips, self.sampler, size, cache)
 
     def classes_of(self, index: int) -> tuple[str, ...]:
@@ -279,16 +286,6 @@ class VideoDataModule(LightningDataModule):
     def label_of(self, index: int) -> str:
         """What clip `index` shows, in words."""
         return " ".join(self.classes_of(index))
-
-    def _check_task(self, task: object) -> None:
-        """See that the task takes labels of the kind that this dataset has."""
-        takes = not getattr(task, "has_confusion", not self.multilabel)
-        if takes != self.multilabel:
-            several, one = "several labels per clip", "one label per clip"
-            raise ValueError(
-                f"{type(task).__name__} takes {several if takes else one}, and {self.title} has "
-                f"{several if self.multilabel else one}; choose another --model, or set --data.multilabel."
-            )
 
     @property
     def augments(self) -> bool:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from htzoo.data.collector import collector_paused
 from htzoo.data.errors import DataError
 from htzoo.files import replacing
 
@@ -80,7 +81,7 @@ def read_index(folder: str | os.PathLike[str]) -> list[Entry]:
     Raises:
         DataError: There is no index, or a line of it cannot be read.
     """
-    with _opened(folder) as (rows, columns):
+    with _opened(folder) as (rows, columns), collector_paused():
         if columns == list(COLUMNS[: len(columns)]):  # as `write_index` orders them
             return [
                 Entry(path, label, group, int(frames), float(fps), int(height), int(width), source, digest, *split)

@@ -1,4 +1,4 @@
-"""What the Hub's client says, in one sentence for people."""
+"""Errors of the Hub's client, in one sentence for the user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOGIN = "log in with `hf auth login`, or give a token"
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether no answer came from the Hub, or one that says to come again."""
+    """Whether the Hub did not answer, or answered to try again later."""
     if isinstance(error, HfHubHTTPError):
         return _status(error) >= 500 or _status(error) == 429
     module = type(error).__module__.partition(".")[0]
@@ -39,9 +39,9 @@ def explaining(
 
     Args:
         repository: ``ORG/REPO``.
-        revision: branch, tag or commit that was asked for.
-        file: file that was asked for.
-        write: whether something was to be changed there.
+        revision: branch, tag or commit that was requested.
+        file: file that was requested.
+        write: whether the request changes something there.
     """
     try:
         yield
@@ -50,7 +50,7 @@ def explaining(
     except Exception as error:
         cause = error
         while type(cause) is RuntimeError and isinstance(cause.__cause__, Exception):
-            cause = cause.__cause__  # what the client says of a failed upload is a frame around the reason
+            cause = cause.__cause__  # the client wraps the reason of a failed upload
         text = _sentence(cause, repository, revision, file, write)
         if text is None:
             raise
@@ -60,7 +60,7 @@ def explaining(
 def _sentence(error: Exception, repository: str, revision: str | None, file: str | None, write: bool) -> str | None:
     match error:
         case HFValidationError():
-            return f"{repository!r} is no name of a repository: write ORG/NAME"
+            return f"{repository!r} is not the name of a repository: write ORG/NAME"
         case GatedRepoError():
             return f"{repository} is gated: ask for access on its page on the Hub, then {_LOGIN}"
         case RepositoryNotFoundError():
@@ -74,14 +74,16 @@ def _sentence(error: Exception, repository: str, revision: str | None, file: str
             return f"the Hub does not answer for {repository}: check the connection, or try again later"
         case EntryNotFoundError():
             why = (
-                "so it is no model of htzoo" if file == "config.json" else "and weights of another kind are never read"
+                "so it is not a model of htzoo"
+                if file == "config.json"
+                else "and other kinds of weights are never read"
             )
             return f"{repository} has no {file}, {why}"
         case HfHubHTTPError() if _status(error) in (401, 403):
             may = "write to" if write else "read"
             return f"the Hub refuses ({_status(error)}): this token may not {may} {repository}; {_LOGIN}"
         case HfHubHTTPError() if _status(error) == 412:
-            return f"{repository} was changed by someone else meanwhile: publish again"
+            return f"{repository} was changed by someone else in the meantime: publish again"
         case HfHubHTTPError() if is_unreachable(error):
             return f"the Hub answers {_status(error)} for {repository}: try again later"
         case HfHubHTTPError():
@@ -89,7 +91,9 @@ def _sentence(error: Exception, repository: str, revision: str | None, file: str
         case _ if is_unreachable(error):
             return f"the Hub cannot be reached for {repository} ({_without_token(error)}): check the connection"
         case OSError():
-            return f"{file or repository} of {repository} did not arrive whole ({_without_token(error)}): try again"
+            return (
+                f"{file or repository} of {repository} was not received completely: try again ({_without_token(error)})"
+            )
     return None
 
 
@@ -98,5 +102,5 @@ def _status(error: HfHubHTTPError) -> int:
 
 
 def _without_token(error: Exception) -> str:
-    # A token that is no header, such as one with the line end of its file, is quoted by the client.
+    # The client quotes a token that is not valid as a header, such as one that ends with a line break.
     return re.sub(r"(Bearer |hf_)[^'\"\s\\]+", r"\1...", first_line(error))

@@ -118,7 +118,7 @@ def _parsed(content: bytes) -> Any:
         values = json.loads(content, parse_constant=_no_constant, object_pairs_hook=_no_repeats)
     except RecursionError:
         raise WrongError(f"nested deeper than {MAX_DEPTH} levels: it is not used") from None
-    except ValueError as error:  # also UnicodeDecodeError, and a number of thousands of digits
+    except ValueError as error:  # includes UnicodeDecodeError, and integers of thousands of digits
         raise WrongError(f"not plain JSON ({first_line(error)}): it is not used") from None
     level = [values]
     for _ in range(MAX_DEPTH):
@@ -135,13 +135,13 @@ def _items(value: Any) -> list[Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("an object has a key twice")
     return values
 
 

@@ -1,4 +1,4 @@
-"""Fetch the two files of a model from the Hub, or from the cache of an earlier time."""
+"""Download the two files of a model from the Hub, or take them from the cache."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from htzoo.hub.weights import WEIGHTS_NAME
 class Download:
     """One model of the Hub at one commit.
 
-    The size of a file is asked for before it is fetched, and both files are of the commit that the revision meant when
-    the first of them came, whatever happens to the branch in between.
+    The size of a file is checked before it is downloaded. Both files are from the commit that the revision pointed to
+    when the first was downloaded, even if the branch moves in between.
 
     Args:
         repository: ``ORG/REPO``.
@@ -28,7 +28,7 @@ class Download:
         token: access token; the client's own when None.
 
     Raises:
-        HubError: (by all methods) a file cannot be had; the message says why.
+        HubError: (from all methods) a file cannot be read; the message says why.
     """
 
     def __init__(
@@ -47,19 +47,19 @@ class Download:
         self.unreachable: Exception | None = None
 
     def config(self) -> Path:
-        """config.json; from here on the commit is fixed."""
+        """Path of config.json. From here on the commit is fixed."""
         path = self._fetch(CONFIG_NAME, MAX_BYTES)
         self.revision = path.parent.name  # the cache names the folder of a snapshot after its commit
         return path
 
-    def weights(self, most: int) -> Path:
-        """model.safetensors, if it is not larger than ``most`` bytes."""
-        return self._fetch(WEIGHTS_NAME, most)
+    def weights(self, limit: int) -> Path:
+        """Path of model.safetensors, if it has at most ``limit`` bytes."""
+        return self._fetch(WEIGHTS_NAME, limit)
 
-    def _fetch(self, file: str, most: int) -> Path:
+    def _fetch(self, file: str, limit: int) -> Path:
         with explaining(self.repository, self.revision, file):
             if not self.local:
-                self._check_size(file, most)
+                self._check_size(file, limit)
             try:
                 path = hf_hub_download(
                     self.repository,
@@ -78,8 +78,8 @@ class Download:
                 raise HubError(text) from error
             return Path(path)
 
-    def _check_size(self, file: str, most: int) -> None:
-        """Refuse a file that is too large; where the Hub cannot be reached, turn to the cache, which fails at once."""
+    def _check_size(self, file: str, limit: int) -> None:
+        """Refuse a file that is too large. If the Hub cannot be reached, use the cache from now on."""
         try:
             metadata = get_hf_file_metadata(hf_hub_url(self.repository, file, revision=self.revision), token=self.token)
         except Exception as error:
@@ -88,8 +88,8 @@ class Download:
             self.local = True
             self.unreachable = error
             return
-        if metadata.size is not None and metadata.size > most:
+        if metadata.size is not None and metadata.size > limit:
             raise ModelError(
-                f"{file} of {self.repository} has {metadata.size:,} bytes, and at most {most:,} make sense: "
+                f"{file} of {self.repository} has {metadata.size:,} bytes, more than the {limit:,} that it can need: "
                 "it is not downloaded"
             )

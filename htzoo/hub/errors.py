@@ -1,9 +1,9 @@
-"""What goes wrong with published models."""
+"""Errors about published models."""
 
 
 class HubError(RuntimeError):
-    """A model that cannot be fetched from the Hub or sent there; the message says why and what to do."""
+    """A model cannot be downloaded from the Hub or uploaded; the message says why and what to do."""
 
 
 class ModelError(ValueError):
-    """A published model that is refused: its files are damaged, hostile, or of another version."""
+    """A model is refused: its files are damaged, hostile, or of another version."""

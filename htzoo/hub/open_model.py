@@ -66,7 +66,7 @@ def from_pretrained(
     Raises:
         UnknownNameError: there is no such model.
         ValueError: the name could mean two things.
-        ModelError: the files are damaged, do not belong together, or are no model of htzoo.
+        ModelError: the files are damaged, do not belong together, or are not a model of htzoo.
         HubError: the repository cannot be read; the message says why.
     """
     return open_model(name, hub=HubOptions(revision, cache_dir, local_files_only, token))
@@ -99,7 +99,7 @@ def open_model(
         UnknownNameError: there is no such model.
         ValueError: the name could mean two things, or the model is of another class.
         FileNotFoundError: it is a path, and nothing is there.
-        ModelError: the files are damaged, do not belong together, or are no model of htzoo.
+        ModelError: the files are damaged, do not belong together, or are not a model of htzoo.
         HubError: the repository cannot be read; the message says why.
     """
     model = _open(os.fspath(reference), weights, hub)
@@ -122,7 +122,7 @@ def _open(reference: str, weights: bool, hub: HubOptions) -> nn.Module:
     folder, repository, revision = _locate(reference, weights)
     if folder is not None:
         if hub.revision is not None:
-            raise ValueError(f"revision is {hub.revision!r}, but {reference} is a folder here: leave it out")
+            raise ValueError(f"revision is {hub.revision!r}, but {reference} is a folder: open it without revision")
         path = folder / WEIGHTS_NAME
         return _load(folder / CONFIG_NAME, (lambda limit: _local(path, limit)) if weights else None)
     if repository is None:
@@ -153,7 +153,7 @@ def _locate(name: str, weights: bool) -> tuple[Path | None, str | None, str | No
     if plain in known:
         if plain == name and (folder / CONFIG_NAME).is_file():
             raise ValueError(
-                f"{name!r} is both a model of the zoo and a folder here: write {_ZOO}{name} for the model of the zoo, "
+                f"{name!r} is both a model of the zoo and a folder: write {_ZOO}{name} for the model of the zoo, "
                 f"or {os.path.join('.', name)} for the folder"
             )
         packaged = checkpoint_folder() / plain
@@ -172,10 +172,10 @@ def _locate(name: str, weights: bool) -> tuple[Path | None, str | None, str | No
 
 def _unknown(name: str, known: list[str]) -> str:
     if name in config_names():
-        have = f"those with weights are {', '.join(known)}" if known else "none has any yet"
+        have = f"those with weights are {', '.join(known)}" if known else "no model has any yet"
         return f"{name!r} has no trained weights: {have}; htzoo.create_model({name!r}) starts from fresh ones"
     hint = did_you_mean(name, {*known, *config_names()}, f"known names are {', '.join(known) or 'none yet'}")
-    return f"no model {name!r}: it is neither a name of the zoo, nor a folder here, nor written ORG/REPO; {hint}"
+    return f"no model {name!r}: it is neither a name of the zoo, nor a folder, nor ORG/REPO; {hint}"
 
 
 def _local(weights: Path, limit: int) -> Path:
@@ -184,7 +184,9 @@ def _local(weights: Path, limit: int) -> Path:
         hint = f"; {pickled[0]} is pickled, which can run code and is never read" if pickled else ""
         raise ModelError(f"{weights} is missing{hint}: save the model with htzoo")
     if weights.stat().st_size > limit:
-        raise ModelError(f"{weights} has {weights.stat().st_size:,} bytes, and config.json asks for at most {limit:,}")
+        raise ModelError(
+            f"{weights} has {weights.stat().st_size:,} bytes, and the model of config.json needs at most {limit:,}"
+        )
     return weights
 
 

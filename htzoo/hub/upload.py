@@ -1,4 +1,4 @@
-"""Send a folder to the Hub: one commit, or nothing."""
+"""Upload a saved model to the Hub in one commit, or not at all."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def push_to_hub(
     revision: str | None = None,
     token: str | bool | None = None,
 ) -> CommitInfo:
-    """Publish a model: save it as :func:`~htzoo.hub.save.save_pretrained` does, and upload the folder.
+    """Publish a model on the Hub: save it, see :func:`~htzoo.hub.save.save_pretrained`, and upload the folder.
 
     Args:
         module: the model.
         repo_id: ``ORG/REPO``; made if it is missing.
         config: name, sampling and result of the model.
-        sampling: which frames of a clip the model reads, where there is no config.
-        private: whether a repository that is made is private.
+        sampling: which frames of a clip the model reads, if there is no config.
+        private: whether a new repository is private.
         revision: branch; made if it is missing.
         token: access token; the one of ``hf auth login`` when None.
 
     Raises:
         ValueError: the module cannot be saved.
-        HubError: the Hub refuses or does not answer; the message says why, and nothing was changed there.
+        HubError: the Hub refuses or does not answer; the message says why. Nothing was changed there.
     """
     with TemporaryDirectory() as folder:
         save_pretrained(module, folder, config, sampling=sampling, load_as=repo_id)
@@ -63,28 +63,26 @@ def upload_folder(
 ) -> CommitInfo:
     """Publish a saved folder in one commit, so that no revision ever holds half a model.
 
-    Files that the repository has already are not sent again, and where all are the same there is no new commit. A card
-    on the Hub that was edited by hand is kept.
+    Files that the repository has already are not sent again; if all are the same, there is no new commit. A card on
+    the Hub that was edited by hand is kept.
 
     Args:
         folder: what :func:`~htzoo.hub.save.save_pretrained` wrote.
         repo_id: ``ORG/REPO``; made if it is missing.
-        private: whether a repository that is made is private. One that is there already and is public is refused.
+        private: whether a new repository is private. An existing public repository is refused.
         revision: branch; made if it is missing.
         token: access token; the one of ``hf auth login`` when None.
 
     Raises:
         ModelError: the folder is no saved model.
-        HubError: the Hub refuses or does not answer, or the repository is public and was to be private.
+        HubError: the Hub refuses or does not answer, or the repository is public although ``private`` is set.
     """
     config = read_config(folder / CONFIG_NAME)
     api = HfApi(token=token)
     with explaining(repo_id, revision, write=True), _quiet():
         api.create_repo(repo_id, private=private, exist_ok=True)
         if private and not api.model_info(repo_id).private:
-            raise HubError(
-                f"{repo_id} is there already and is public: make it private on its page, or leave out private"
-            )
+            raise HubError(f"{repo_id} exists and is public: make it private on its page, or publish without private")
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         head = api.model_info(repo_id, revision=revision).sha
@@ -96,12 +94,12 @@ def upload_folder(
             [CommitOperationAdd(name, content) for name, content in files.items()],
             commit_message=f"Publish {config.name or config.kind}",
             revision=revision,
-            parent_commit=head,  # whoever publishes meanwhile is not overwritten
+            parent_commit=head,  # does not overwrite what someone else publishes in the meantime
         )
 
 
 def contents(folder: Path, repo_id: str) -> dict[str, Path | bytes]:
-    """What is uploaded of a saved folder: name -> file, or its bytes."""
+    """The files of a saved folder that are uploaded: name -> file, or its content."""
     files: dict[str, Path | bytes] = {name: folder / name for name in _OURS if (folder / name).is_file()}
     card = folder / CARD_NAME
     if card.is_file() and is_ours(card):
@@ -113,14 +111,14 @@ def _card_is_ours(repo_id: str, revision: str | None, token: str | bool | None) 
     with TemporaryDirectory() as cache:
         try:
             path = hf_hub_download(repo_id, CARD_NAME, revision=revision, cache_dir=cache, token=token)
-        except RemoteEntryNotFoundError:  # and not its kin, which says that the Hub did not answer
+        except RemoteEntryNotFoundError:  # not LocalEntryNotFoundError, which means that the Hub did not answer
             return True
         return is_ours(Path(path))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No bars of the client: the files are small, and the caller says what was done."""
+    """Without the client's progress bars: the files are small."""
     disable_progress_bars()
     try:
         yield

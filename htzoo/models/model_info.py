@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from htzoo.models.macs import input_multiply_adds
+from htzoo.models.macs import input_macs
 from htzoo.models.parameter_counts import count_parameters, count_recurrent
 from htzoo.models.published_results import PUBLISHED
 from htzoo.models.video_classifier import VideoClassifier
@@ -14,19 +14,19 @@ from htzoo.nn.weight import Matrix
 
 
 def model_info(model: VideoClassifier, name: str, dataset: str | None, frames: int | None) -> dict[str, Any]:
-    """Plain data that say everything about how a model is built.
+    """Facts about a model as plain data.
 
-    ``compression`` is dense parameters divided by the model's, null where there are none of the kind: of the
-    input-to-hidden weight, of the whole recurrent layer with its bias, and of the whole model.
+    ``compression`` is the parameters of the dense equivalent divided by those of the model: for the input-to-hidden
+    weight (None if it has none), for the whole recurrent layer with its bias, and for the whole model.
 
     Args:
         model: the model.
-        name: what it is called.
-        dataset: class name of its data set.
-        frames: how many frames pass the input product together, for which ``macs_per_frame`` holds; null when None.
+        name: its name.
+        dataset: class name of its dataset.
+        frames: frames in a batch, for which ``macs_per_frame`` is planned; None leaves it out.
     """
     ours, dense = count_parameters(model), count_parameters(model, dense=True)
-    macs = None if frames is None else input_multiply_adds(model, frames)
+    macs = None if frames is None else input_macs(model, frames)
     layer = model.recurrent
     published = PUBLISHED.get(name)
     return {

@@ -1,4 +1,4 @@
-"""What the papers report, by the name of the model that stands for the row."""
+"""Results that papers report, by the name of the model in the zoo."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ Trust = Literal["stated", "derived", "our reading"]
 class Published:
     """A row of a published table.
 
-    Figures that are remembered from a paper and were not seen again are not given here as published: they stand in the
-    note, and say so.
+    Figures that are remembered from a paper, and were not checked against it, are in the note, which says so.
 
     Attributes:
         source: the paper.
         trust: how the count is known: ``stated`` by the authors, ``derived`` by arithmetic from what they state, or
             ``our reading`` of a paper whose shapes are not public.
-        parameters: input-to-hidden parameters as printed, or as they follow from what is printed; None where unknown.
-        corrected: the true count where the printed one is not.
+        parameters: input-to-hidden parameters as printed, or derived from what is printed; None if unknown.
+        corrected: the true count, if the printed one is wrong.
         ratio: how many times fewer than dense, as printed.
         accuracy: as printed, from 0 to 1; mean average precision on Hollywood2.
         model_parameters: of the whole model without the bias of the LSTM, in millions, as printed in the table of
             VIB-LSTM (WACV 2021).
-        note: what else is to be known.
+        note: remarks.
     """
 
     source: str
@@ -49,7 +48,7 @@ _PSTRN = "Li et al., Complex & Intelligent Systems, 2022"
 _BT_COUNT = "the printed count is 58.9 million divided by the printed ratio"
 _FDHT_NOTE = (
     "3,132 to 8,808 parameters for the whole layer are published, and ratios of 3,985 to 10,711; which belong to which "
-    "data set is not public"
+    "dataset is not public"
 )
 _HT_CNN = "shape and ranks with CNN features are not published: these are our choice"
 

@@ -25,7 +25,7 @@ CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
 
 
 class VideoClassifier(nn.Module):
-    """Reads a clip frame by frame and names its class from the hidden states.
+    """Reads a clip frame by frame and predicts its class from the hidden states.
 
     It has two halves: :meth:`features` turns frames into vectors, and :meth:`classify_features` reads these.
 
@@ -42,15 +42,15 @@ class VideoClassifier(nn.Module):
         joint_format: format of the first layer's two weights as one, see :class:`htzoo.nn.recurrent_layer.Recurrent`.
         backbone: name of a timm CNN that reads the frames first; None feeds raw pixels to the recurrent layer.
         backbone_weights: where the CNN's weights come from: ``timm`` (the Hub), ``package`` (a Python package that
-            carries them) or a file, see :func:`htzoo.models.backbone_weights.load_weights`; None draws them.
+            contains them) or a file, see :func:`htzoo.models.backbone_weights.load_weights`; None draws them.
         backbone_frozen: whether the CNN stays as it is.
-        feature_norm: whether the features of every frame are brought to mean 0 and deviation 1.
+        feature_norm: whether the features of every frame are normalised to mean 0 and standard deviation 1.
         pixels: how raw pixels are scaled (a CNN brings its own scaling), see
             :func:`htzoo.models.pixel_scaling.scale_pixels`.
         pixel_scale: factor on the scaled pixels.
         input_dropout: dropout probability on the recurrent layer's input, one mask for all frames of a clip.
         dropout: dropout probability between layers and before the classifier.
-        pooling: what the classifier gets: the ``last`` hidden state, or the ``mean`` of all of them.
+        pooling: input of the classifier: the ``last`` hidden state, or the ``mean`` of all of them.
 
     Raises:
         ValueError: a format does not fit the sizes, or a name is unknown.
@@ -196,14 +196,14 @@ class VideoClassifier(nn.Module):
         return logits
 
     def normalized(self, features: Tensor) -> Tensor:
-        """Features as the recurrent layer gets them, but for dropout."""
+        """Features as the recurrent layer reads them, before dropout."""
         features = features.to(self.classifier.weight.dtype)
         return nn.functional.layer_norm(features, features.shape[-1:]) if self.feature_norm else features
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Put off the garbage collector, which would walk through all that a large import makes again and again."""
+    """Pause the garbage collector, which a large import would start again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -214,7 +214,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def _mean(output: Tensor | PackedSequence) -> Tensor:
-    """Mean of the hidden states (batch, size) over time, padding left out."""
+    """Mean of the hidden states (batch, size) over time, without padding."""
     if isinstance(output, Tensor):
         return output.mean(1)
     padded, lengths = pad_packed_sequence(output, batch_first=True)  # zeros behind the end

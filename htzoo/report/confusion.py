@@ -27,11 +27,11 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], output: Path, tit
         matrix: (N, N) clip counts; row = true class, column = predicted class.
         classes: the N class names, in the order of the rows.
         output: the PNG to write; an older file is replaced.
-        title: shown above the picture, followed by the overall accuracy.
+        title: shown above the plot, followed by the overall accuracy.
 
     Raises:
         ValueError: `matrix` is not (N, N) for N >= 1 names, or has an entry that is no count.
-        OSError: the picture cannot be written.
+        OSError: the plot cannot be written.
     """
     counts = _counts(matrix, len(classes))
     size = len(classes)
@@ -96,7 +96,7 @@ def _counts(matrix: np.ndarray, size: int) -> np.ndarray:
         raise ValueError(f"a matrix of shape {given.shape} does not fit {size} class names; ({size}, {size}) is needed")
     counts = given.astype(np.int64) if np.all(np.isfinite(given)) else np.full(given.shape, -1)
     if np.any(counts < 0) or not np.array_equal(counts, given):
-        raise ValueError("a confusion matrix holds counts: whole numbers from 0 up")
+        raise ValueError("a confusion matrix holds counts: integers from 0 up")
     return counts
 
 

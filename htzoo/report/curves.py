@@ -24,11 +24,11 @@ def plot_curves(metrics: Path, output: Path, title: str) -> None:
     Args:
         metrics: the CSV file; accuracies in it are fractions from 0 to 1.
         output: the PNG to write; an older file is replaced.
-        title: shown above the picture.
+        title: shown above the plot.
 
     Raises:
         ValueError: the file has no loss, accuracy or learning rate.
-        OSError: the file cannot be read, or the picture cannot be written.
+        OSError: the file cannot be read, or the plot cannot be written.
     """
     found = read_metrics(metrics)
     loss = {part: _finite(found, f"{part}/loss") for part in ("train", "val")}

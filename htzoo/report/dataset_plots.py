@@ -1,6 +1,6 @@
 """Plots of a dataset: a contact sheet, and how its clips spread over classes and lengths."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,12 @@ _COLOURS = {"train": BLUE, "val": GREEN, "test": ORANGE, "unused": GREY}
 _SHEET_FRAMES = 8
 _SHEET_HEIGHT = 96  # pixels
 _FEW_CLASSES = 12  # up to here, two clips a class
+_MANY_CLASSES = 60  # above, bars have no names
+_SHEET_CLASSES = 30  # at most, evenly spaced
 
 
 def plot_contact_sheet(data: VideoDataModule, output: Path) -> None:
-    """Draw eight frames, evenly spaced, of one or two clips of each class.
+    """Draw eight frames, evenly spaced, of one or two clips of each class, or of 30 classes if there are more.
 
     Args:
         data: a module that is set up.
@@ -31,15 +33,19 @@ def plot_contact_sheet(data: VideoDataModule, output: Path) -> None:
         VideoError: a clip cannot be read.
         OSError: the plot cannot be written.
     """
-    plot_clips(list(_examples(data)), output, f"{data.title}: {len(data.clips):,} clips")
+    count = len(data.classes)
+    names = [data.classes[index] for index in uniform_indices(count, _SHEET_CLASSES)]
+    some = f", {len(names)} of {count:,} classes" if len(names) < count else ""
+    plot_clips(list(_examples(data, names)), output, f"{data.title}: {len(data.clips):,} clips{some}")
 
 
-def _examples(data: VideoDataModule) -> Iterator[tuple[str, Frames]]:
-    """One or two clips of each class, from different groups if possible."""
-    showing: dict[str, list[int]] = {name: [] for name in data.classes}
+def _examples(data: VideoDataModule, names: Sequence[str]) -> Iterator[tuple[str, Frames]]:
+    """One or two clips of each of these classes, from different groups if possible."""
+    showing: dict[str, list[int]] = {name: [] for name in names}
     for index in range(len(data.clips)):
         for name in data.classes_of(index):
-            showing[name].append(index)
+            if name in showing:
+                showing[name].append(index)
     for found in showing.values():
         chosen = found[:1]
         if len(data.classes) <= _FEW_CLASSES:
@@ -72,8 +78,12 @@ def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
         OSError: the plot cannot be written.
     """
     names = list(statistics.counts)
+    many = len(names) > _MANY_CLASSES
+    if many:
+        names.sort(key=lambda name: -sum(statistics.counts[name].values()))
+    places = np.arange(len(names))
     with shared_look():
-        figure = new_figure(11.0, max(3.6, 1.2 + 0.2 * len(names)))
+        figure = new_figure(11.0, 6.0 if many else max(3.6, 1.2 + 0.2 * len(names)))
         figure.suptitle(f"{title}: {len(statistics.lengths):,} clips, split {statistics.split_rule}")
         classes, lengths = figure.subplots(1, 2, width_ratios=(3, 2))
         start = np.zeros(len(names))
@@ -82,16 +92,23 @@ def plot_statistics(statistics: Statistics, title: str, output: Path) -> None:
             if clips.any():
                 groups = statistics.groups[split]
                 label = f"{split} ({statistics.clips[split]:,} clips, {groups:,} group{'s' if groups > 1 else ''})"
-                classes.barh(names, clips, left=start, color=colour, label=label, height=0.8)
-                start += clips
+                if many:
+                    classes.fill_betweenx(
+                        places, start, start + clips, color=colour, label=label, step="mid", linewidth=0
+                    )
+                else:
+                    classes.barh(names, clips, left=start, color=colour, label=label, height=0.8)
+                start = start + clips
         classes.invert_yaxis()
+        if many:
+            classes.set_ylabel("classes, most clips first")
         classes.set_xlabel("clips")
         classes.xaxis.set_major_locator(MaxNLocator(integer=True))
         classes.grid(axis="y", visible=False)
         classes.margins(y=0.5 / max(len(names), 1))
         classes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.08 - 0.6 / figure.get_figheight()), ncols=2)
         shortest, longest = min(statistics.lengths), max(statistics.lengths)
-        width = -(-(longest - shortest + 1) // 40)  # whole numbers, or bars would hold now one length and now two
+        width = -(-(longest - shortest + 1) // 40)  # integers, so that each bar covers equally many lengths
         lengths.hist(statistics.lengths, bins=np.arange(shortest, longest + width + 1, width) - 0.5, color=BLUE)
         lengths.xaxis.set_major_locator(MaxNLocator(integer=True))
         lengths.set_xlabel("frames of a clip")

@@ -1,4 +1,4 @@
-"""What there is to know about a format."""
+"""Facts about a format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def format_info(cls: type[Format]) -> dict[str, Any]:
 
 
 def format_sheet(info: Mapping[str, Any]) -> str:
-    """The same for people."""
+    """The same as text."""
     arguments = (name if required else f"{name} (optional)" for name, required in info["arguments"].items())
     example = info["example"]
     values = ", ".join(f"{key}: {value}" for key, value in example["format"].items() if value is not None)

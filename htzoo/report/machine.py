@@ -1,4 +1,4 @@
-"""What a measurement was taken on."""
+"""The machine and the versions of a measurement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from htzoo.native.library import library, status
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Processor, threads, versions and date, as plain data; ``load`` is how many processes wanted a core just before.
+    """Processor, threads, versions and date, as plain data; ``load`` is the load average of the minute before.
 
     Args:
         device: where the measurement runs.
@@ -53,7 +53,7 @@ def machine_line(facts: dict[str, Any]) -> str:
 
 
 def _cpu_name() -> str:
-    """The processor as Linux or the platform names it."""
+    """Name of the processor, from Linux or the platform."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():

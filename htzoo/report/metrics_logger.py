@@ -23,8 +23,8 @@ _FIRST = ["epoch", "step"]
 class MetricsLogger(Logger):
     """Owns the folder of a run, ``ROOT/NAME/VERSION``, and writes every metric to its ``metrics.csv`` at once.
 
-    A row is on the disk before the checkpoint of its epoch, so that a run that is killed loses none. A new run never
-    shares a folder: where another one has it, a number is added. A resumed run goes on in its own.
+    A row is on disk before the checkpoint of its epoch, so a killed run loses none. A new run never shares a folder: if
+    the name is taken, a number is appended. A resumed run continues in its own folder.
 
     Args:
         root: folder of all runs of this name.

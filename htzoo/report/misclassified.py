@@ -1,4 +1,4 @@
-"""Test clips that the model gets wrong while it is most certain: where labels are in doubt and classes look alike."""
+"""Misclassified test clips with the highest probability, which show wrong labels and similar classes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def find_mistakes(probability: Tensor, label: Tensor, index: Tensor) -> list[Mis
 
 
 def most_certain(mistakes: Sequence[Mistake]) -> list[Mistake]:
-    """At most `MAX_CLIPS` mistakes, those of the highest probability first."""
+    """At most `MAX_CLIPS` mistakes, in the order of descending probability."""
     return sorted(mistakes, key=lambda mistake: (-mistake.probability, mistake.clip))[:MAX_CLIPS]
 
 

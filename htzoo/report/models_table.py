@@ -13,7 +13,7 @@ _WEIGHTS = {"input_format": "input to hidden", "hidden_format": "hidden to hidde
 
 
 def format_name(design: Mapping[str, Any]) -> str:
-    """The formats of a model in a word or two: ``HT``, ``HT + HT`` (hidden weight too), ``joint HT``, ``dense``."""
+    """Short names of a model's formats: ``HT``, ``HT + HT`` (both weights), ``joint HT``, ``dense``."""
     given = {key: design[key] for key in _WEIGHTS if design[key] is not None}
     names = [
         ("joint " if key == "joint_format" else "") + "/".join(dict.fromkeys(map(_label, formats_in(value))))
@@ -27,9 +27,9 @@ def _label(values: Mapping[str, Any]) -> str:
 
 
 def models_table(designs: Sequence[Mapping[str, Any]], measured: Mapping[str, float], pretrained: Sequence[str]) -> str:
-    """One line a model: name, data set, cell, format, parameters, ratio, accuracies, weights."""
-    numbers = ("input weight", "ratio", "layer", "model", "published", "measured")
-    head = ("name", "data set", "cell", "format", *numbers, "weights")
+    """One line per model: name, dataset, cell, format, parameters, ratio, accuracies, weights."""
+    figures = ("input weight", "ratio", "layer", "model", "published", "measured")
+    head = ("name", "dataset", "cell", "format", *figures, "weights")
     rows = [head, *(_row(d, measured.get(d["name"]), d["name"] in pretrained) for d in designs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     left = {0, 1, 2, 3, 10}
@@ -61,7 +61,7 @@ def _row(design: Mapping[str, Any], measured: float | None, has_weights: bool) -
 
 
 def info_sheet(design: Mapping[str, Any]) -> str:
-    """Everything about one model on a page."""
+    """All facts about one model, as text."""
     return "\n".join(_sheet(design))
 
 
@@ -87,7 +87,7 @@ def _sheet(design: Mapping[str, Any]) -> Iterator[str]:
             yield _line("recurrent layer", layer_parameters(ours), layer_parameters(dense))
     macs = design["macs_per_frame"]
     yield ""
-    yield "  multiply-adds per frame of the input product"
+    yield "  MACs per frame of the input-to-hidden weight"
     yield _line("", macs["input_to_hidden"], macs["dense_input_to_hidden"])
     published = design["published"]
     if published is not None:

@@ -1,4 +1,4 @@
-"""Pictures of tensor networks: cores, ranks, modes, gates, and where the parameters are."""
+"""Diagrams of tensor networks, with cores, ranks, modes, gates and the number of parameters of each weight."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from htzoo.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, new_figure,
 
 _RADIUS = 0.36
 _LEG = 0.62
-_REACH = _RADIUS + _LEG + 0.2  # from a core to the label of a leg
+_LABEL_DISTANCE = _RADIUS + _LEG + 0.2  # from a core to the label of a leg
 _EDGE, _LABEL = _RADIUS + 0.2, 0.45  # around a core, and around a label
 _INCHES = 0.62  # a unit
 _WEIGHTS = {"input": "input to hidden", "hidden": "hidden to hidden", "joint": "input and hidden to hidden, joint"}
 
 
 def plot_design(design: Mapping[str, Any], weights: Mapping[str, Matrix], gates: int, output: Path) -> None:
-    """Draw the networks of a model's recurrent layer, and its parameters part by part, as a PNG.
+    """Draw the networks of a model's recurrent layer and the parameters of all its components, as a PNG.
 
     Args:
         design: what :func:`htzoo.hub.model_info.design` returns.
         weights: the weights by kind, ``input`` and ``hidden`` or ``joint``. Dense ones are not drawn, unless all are.
-        gates: how many gates the first output mode carries.
+        gates: number of gates, by which the first output mode is multiplied.
         output: the file, written whole or not at all.
 
     Raises:
@@ -50,8 +50,8 @@ def plot_design(design: Mapping[str, Any], weights: Mapping[str, Matrix], gates:
         total = max(3.8, sum(_INCHES * height + 0.5 for height in heights) + 0.5)
         figure = new_figure(left + 4.2, total)
         columns = figure.add_gridspec(1, 2, width_ratios=(left, 4.2))
-        pictures, bars = (figure.add_subfigure(columns[0, k]) for k in range(2))
-        axes = pictures.subplots(len(networks), 1, squeeze=False, height_ratios=heights)[:, 0]
+        diagrams, bars = (figure.add_subfigure(columns[0, k]) for k in range(2))
+        axes = diagrams.subplots(len(networks), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axis, (title, network), layout in zip(axes, networks, layouts, strict=True):
             draw_network(axis, network, layout, gates)
             axis.set_title(title, loc="left", fontsize=11)
@@ -68,14 +68,14 @@ def plot_design(design: Mapping[str, Any], weights: Mapping[str, Matrix], gates:
 def draw_network(axes: Axes, network: Network, layout: Layout, gates: int) -> None:
     """Draw one network.
 
-    A circle is a core with its number of parameters, a grey line a rank, a blue leg an input mode, an orange one an
-    output mode. A small dot joins a rank that more than two cores share.
+    A circle is a core with its number of parameters, a grey line is a rank, a blue leg an input mode, an orange leg an
+    output mode. A small dot is a rank that more than two cores share.
 
     Args:
         axes: where to draw.
         network: what to draw.
-        layout: where its cores stand.
-        gates: how many gates the first output mode carries.
+        layout: positions of its cores.
+        gates: number of gates, by which the first output mode is multiplied.
     """
     widest = max(map(math.log2, network.sizes.values()), default=1) or 1
 
@@ -113,7 +113,7 @@ def draw_network(axes: Axes, network: Network, layout: Layout, gates: int) -> No
 
 
 def _draw_legend(axes: Axes, gates: int) -> None:
-    """Say what the colours of the network mean."""
+    """Explain the colours."""
     output = f"output mode, the first with the {gates} gates" if gates > 1 else "output mode"
     for color, text in ((BLUE, "input mode"), (ORANGE, output), (GREY, "rank")):
         axes.plot([], [], color=color, linewidth=3, label=text)
@@ -126,7 +126,7 @@ def _gates(edge: str, gates: int) -> int:
 
 
 def _open_legs(network: Network, layout: Layout) -> Iterator[tuple[str, Point, Point]]:
-    """Every mode: its label, where its core stands, and the direction of its leg."""
+    """Every mode: its edge, the position of its core, and the direction of its leg."""
     for core, place, (inward, outward) in zip(network.cores, layout.cores, layout.legs, strict=True):
         inputs, outputs = ([edge for edge in core.edges if edge in side] for side in (network.inputs, network.outputs))
         for edges, direction in ((inputs, inward), (outputs, outward)):
@@ -136,16 +136,16 @@ def _open_legs(network: Network, layout: Layout) -> Iterator[tuple[str, Point, P
 
 
 def _corners(network: Network, layout: Layout) -> tuple[Point, Point]:
-    """Lower left and upper right of a picture in units, legs and labels included."""
+    """Lower left and upper right corner of a diagram in units, with legs and labels."""
     points = [(x + side, y + side) for x, y in (*layout.cores, *layout.hubs.values()) for side in (-_EDGE, _EDGE)]
     for _, (x, y), (across, up) in _open_legs(network, layout):
-        points += [(x + _REACH * across + side, y + _REACH * up + side) for side in (-_LABEL, _LABEL)]
+        points += [(x + _LABEL_DISTANCE * across + side, y + _LABEL_DISTANCE * up + side) for side in (-_LABEL, _LABEL)]
     xs, ys = [x for x, _ in points], [y for _, y in points]
     return (min(xs), min(ys)), (max(xs), max(ys))
 
 
 def _extent(network: Network, layout: Layout) -> Point:
-    """Width and height of a picture in units."""
+    """Width and height of a diagram in units."""
     (left, below), (right, above) = _corners(network, layout)
     return right - left, above - below
 
@@ -183,7 +183,7 @@ def _leg(axes: Axes, place: Point, direction: Point, size: int, width: float, is
     end = place[0] + reach * direction[0], place[1] + reach * direction[1]
     _line(axes, place, end, width, color)
     text = f"{gates}\N{MULTIPLICATION SIGN}{size // gates:,}" if gates > 1 else f"{size:,}"
-    where = place[0] + _REACH * direction[0], place[1] + _REACH * direction[1]
+    where = place[0] + _LABEL_DISTANCE * direction[0], place[1] + _LABEL_DISTANCE * direction[1]
     axes.text(*where, text, ha="center", va="center", fontsize=9.5, color=color, fontweight="bold", zorder=4)
 
 
@@ -197,14 +197,14 @@ def _core(axes: Axes, place: Point, shape: tuple[int, ...], stacked: bool) -> No
 
 
 def _parts(design: Mapping[str, Any]) -> list[str]:
-    """The parts that there are, the whole apart."""
+    """The components that this model has, without the total."""
     return [part for part in PARTS if part != "total" and design["dense_parameters"][part]]
 
 
 def _draw_parameters(axes: Axes, design: Mapping[str, Any]) -> None:
     ours, dense = design["parameters"], design["dense_parameters"]
     parts = _parts(design)
-    most = max(dense[part] for part in parts)
+    largest = max(dense[part] for part in parts)
     for row, part in enumerate(reversed(parts)):
         for offset, counts, color in ((0.2, dense, PALE), (-0.2, ours, GREEN)):
             if counts is dense and ours[part] == dense[part]:
@@ -214,7 +214,7 @@ def _draw_parameters(axes: Axes, design: Mapping[str, Any]) -> None:
             axes.text(counts[part] * 1.25, y, f"{counts[part]:,}", va="center", fontsize=9, color=INK)
     axes.set_yticks(range(len(parts)), [fill(PARTS[part], 20) for part in reversed(parts)])
     axes.set_xscale("log")
-    axes.set_xlim(1, most * 60)
+    axes.set_xlim(1, largest * 60)
     axes.set_xticks([])
     axes.minorticks_off()
     axes.grid(visible=False)

@@ -1,4 +1,4 @@
-"""Where the cores of a tensor network stand in a picture."""
+"""Positions of the cores of a tensor network in a diagram."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DOWN_AND_UP: tuple[Point, Point] = ((0.0, -1.0), (0.0, 1.0))
 
 @dataclass(frozen=True)
 class Layout:
-    """Places in a picture, one unit apart.
+    """Positions in a diagram, about one unit apart.
 
     Attributes:
-        cores: where each core stands.
-        hubs: where an edge that joins more than two cores has its knot, by its label.
-        stacked: an edge that all cores share and that only adds up networks of one shape, or None.
+        cores: position of each core.
+        hubs: position of the dot of each edge that joins more than two cores.
+        stacked: an edge that all cores share because the network is a sum of networks of one shape, or None.
         legs: direction of the open edges of each core: (input, output), both unit vectors.
     """
 
@@ -32,10 +32,12 @@ class Layout:
 
 
 def lay_out(network: Network) -> Layout:
-    """A line for a train, a ring for a ring, a tree with its root on top for everything else, pieces side by side.
+    """Lay out a train as a line, a ring as a ring and everything else as a tree with its root on top.
+
+    Components that are not connected stand side by side.
 
     Args:
-        network: how the cores are joined.
+        network: what to lay out.
     """
     everything = frozenset(range(len(network.cores)))
     inner = [edge for edge, size in network.sizes.items() if size > 1 and len(network.holders(edge)) > 1]
@@ -44,58 +46,58 @@ def lay_out(network: Network) -> Layout:
     # An edge of all cores that have other edges too only adds up networks; without others it is what joins them.
     stacked = next((edge for edge in shared if pairs and network.holders(edge) == everything), None)
     hubs = [edge for edge in shared if edge != stacked]
-    # Nodes are the cores and, after them, the knots.
+    # Nodes are the cores and, after them, the dots.
     neighbours: list[set[int]] = [set() for _ in range(len(network.cores) + len(hubs))]
     for edge in pairs:
         a, b = network.holders(edge)
         neighbours[a].add(b)
         neighbours[b].add(a)
-    for knot, edge in enumerate(hubs, start=len(network.cores)):
-        neighbours[knot] |= network.holders(edge)
+    for dot, edge in enumerate(hubs, start=len(network.cores)):
+        neighbours[dot] |= network.holders(edge)
         for core in network.holders(edge):
-            neighbours[core].add(knot)
+            neighbours[core].add(dot)
     places: dict[int, Point] = {}
     legs: dict[int, tuple[Point, Point]] = {}
-    right = 0.0  # where the next piece begins: the factors of a Kronecker product stand side by side
-    for piece in _pieces(neighbours):
-        found, directions = _place_piece(network, neighbours, piece)
+    right = 0.0  # where the next component begins: the factors of a Kronecker product stand side by side
+    for component in _components(neighbours):
+        found, directions = _place_component(network, neighbours, component)
         shift = right - min(x for x, _ in found.values())
         places |= {node: (x + shift, y) for node, (x, y) in found.items()}
         legs |= directions
-        right = max(places[node][0] for node in piece) + 1.5
+        right = max(places[node][0] for node in component) + 1.5
     cores = range(len(network.cores))
-    knots = {edge: places[knot] for knot, edge in enumerate(hubs, start=len(network.cores))}
-    return Layout(tuple(places[k] for k in cores), knots, stacked, tuple(legs[k] for k in cores))
+    dots = {edge: places[dot] for dot, edge in enumerate(hubs, start=len(network.cores))}
+    return Layout(tuple(places[k] for k in cores), dots, stacked, tuple(legs[k] for k in cores))
 
 
-def _pieces(neighbours: list[set[int]]) -> list[list[int]]:
-    """Nodes that hang together."""
+def _components(neighbours: list[set[int]]) -> list[list[int]]:
+    """Connected components."""
     found: list[list[int]] = []
     for node in range(len(neighbours)):
-        if not any(node in piece for piece in found):
+        if not any(node in component for component in found):
             found.append(sorted(_distances(neighbours, node)))
     return found
 
 
-def _place_piece(
-    network: Network, neighbours: list[set[int]], piece: list[int]
+def _place_component(
+    network: Network, neighbours: list[set[int]], component: list[int]
 ) -> tuple[dict[int, Point], dict[int, tuple[Point, Point]]]:
-    """Places and legs of the nodes of one piece."""
-    degrees = {node: len(neighbours[node]) for node in piece}
-    has_knot = any(node >= len(network.cores) for node in piece)
-    if len(piece) > 2 and all(degree == 2 for degree in degrees.values()):
-        return _ring(_walk(neighbours, piece[0], len(piece)))
-    if len(piece) == 2 and not has_knot and _is_in_and_out(network, piece):
-        return {piece[0]: (0.0, 0.0), piece[1]: (0.0, 1.4)}, dict.fromkeys(piece, _DOWN_AND_UP)
-    if not has_knot and max(degrees.values()) <= 2:
-        start = next(node for node in piece if degrees[node] < 2)
-        return _line(_walk(neighbours, start, len(piece)))
-    return _tree(neighbours, _root(network, neighbours, piece))
+    """Positions and legs of the nodes of one component."""
+    degrees = {node: len(neighbours[node]) for node in component}
+    has_dot = any(node >= len(network.cores) for node in component)
+    if len(component) > 2 and all(degree == 2 for degree in degrees.values()):
+        return _ring(_walk(neighbours, component[0], len(component)))
+    if len(component) == 2 and not has_dot and _is_in_and_out(network, component):
+        return {component[0]: (0.0, 0.0), component[1]: (0.0, 1.4)}, dict.fromkeys(component, _DOWN_AND_UP)
+    if not has_dot and max(degrees.values()) <= 2:
+        start = next(node for node in component if degrees[node] < 2)
+        return _line(_walk(neighbours, start, len(component)))
+    return _tree(neighbours, _root(network, neighbours, component))
 
 
-def _is_in_and_out(network: Network, piece: list[int]) -> bool:
+def _is_in_and_out(network: Network, component: list[int]) -> bool:
     """Whether the first core has input modes only, and the second output modes only."""
-    first, second = ({*network.cores[node].edges} for node in piece)
+    first, second = ({*network.cores[node].edges} for node in component)
     return not first & {*network.outputs} and not second & {*network.inputs}
 
 
@@ -112,7 +114,7 @@ def _line(order: list[int]) -> tuple[dict[int, Point], dict[int, tuple[Point, Po
 
 
 def _ring(order: list[int]) -> tuple[dict[int, Point], dict[int, tuple[Point, Point]]]:
-    """Anticlockwise from the left; a leg points away from the middle."""
+    """Anticlockwise from the left; legs point away from the centre."""
     radius = max(1.0, 1.15 / (2 * math.sin(math.pi / len(order))))
     angles = [math.pi * (1 + 2 * (k + 0.5) / len(order)) for k in range(len(order))]
     away = {node: (math.cos(angle), math.sin(angle)) for node, angle in zip(order, angles, strict=True)}
@@ -120,8 +122,8 @@ def _ring(order: list[int]) -> tuple[dict[int, Point], dict[int, tuple[Point, Po
     return places, {node: (direction, direction) for node, direction in away.items()}
 
 
-def _root(network: Network, neighbours: list[set[int]], piece: list[int]) -> int:
-    """A knot where there is one, or else a core without modes that joins the fewest others."""
+def _root(network: Network, neighbours: list[set[int]], component: list[int]) -> int:
+    """A dot if there is one, otherwise the core without modes that has the fewest neighbours."""
     modes = {*network.inputs, *network.outputs}
 
     def rank(node: int) -> tuple[bool, bool, int, int]:
@@ -129,11 +131,11 @@ def _root(network: Network, neighbours: list[set[int]], piece: list[int]) -> int
         has_modes = is_core and bool(modes & {*network.cores[node].edges})
         return is_core, has_modes, len(neighbours[node]), max(_distances(neighbours, node).values())
 
-    return min(piece, key=rank)
+    return min(component, key=rank)
 
 
 def _distances(neighbours: list[set[int]], start: int) -> dict[int, int]:
-    """How many steps every node within reach is away."""
+    """Number of edges to every connected node."""
     found = {start: 0}
     waiting = deque([start])
     while waiting:
@@ -145,7 +147,7 @@ def _distances(neighbours: list[set[int]], start: int) -> dict[int, int]:
 
 
 def _tree(neighbours: list[set[int]], root: int) -> tuple[dict[int, Point], dict[int, tuple[Point, Point]]]:
-    """Leaves side by side, every other node over the middle of its children, which stand in the network's order."""
+    """Leaves side by side, every other node above the middle of its children, in the order of the network."""
     places: dict[int, Point] = {}
     levels = _distances(neighbours, root)
     free = 0.0

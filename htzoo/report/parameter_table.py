@@ -1,4 +1,4 @@
-"""Parameters part by part: words, sums and ratios."""
+"""Parameters of a model by component: names, sums and ratios."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,24 +21,24 @@ def layer_parameters(counts: Mapping[str, int]) -> int:
 
 
 def first_parameters(counts: Mapping[str, int]) -> int:
-    """Parameters of the input-to-hidden weight, or of the joint one where there is one."""
+    """Parameters of the input-to-hidden weight, or of the joint weight."""
     return counts["joint"] or counts["input_to_hidden"]
 
 
 def ratio_text(ratio: float | None) -> str:
-    """How many times fewer, to three digits or the full number."""
+    """A ratio with three digits, or all digits before the point."""
     if ratio is None:
         return "-"
     return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.3g}x"
 
 
 def fewer(dense: int, ours: int) -> str:
-    """How many times fewer parameters there are than dense ones, in words."""
+    """How many times fewer parameters than the dense equivalent, as text."""
     return ratio_text(dense / ours if ours else None)
 
 
 def parameter_table(ours: Mapping[str, int], dense: Mapping[str, int]) -> Iterator[str]:
-    """Lines of Markdown: every part that there is, beside its dense twin."""
+    """Lines of Markdown: each component that the model has, beside its dense equivalent."""
     yield "| parameters | this model | dense | fewer by |"
     yield "|---|---:|---:|---:|"
     for part, words in PARTS.items():

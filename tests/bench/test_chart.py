@@ -7,10 +7,10 @@ from htzoo.bench.measure import FLOOR, LOOP, READING, Row, Time
 from htzoo.bench.settings import Setting
 from htzoo.bench.table import results
 from htzoo.report.style import BLUE, GREY
-from tests.report.pictures import pixels, share_of
+from tests.report.images import pixels, share_of
 
 
-def test_picture_shows_both_kinds_of_layers(tmp_path: Path) -> None:
+def test_plot_shows_both_kinds_of_layers(tmp_path: Path) -> None:
     rows = [Row(READING, True, 0, 0, None, Time(0.9, 0.8, 1.0), None, None)]
     for name, rival, step in (("torch.nn.LSTM", True, 900), (LOOP, True, 300), (FLOOR, True, 11), ("TT", False, 15)):
         rows.append(Row(name, rival, 10, 20, 30, Time(step / 2, step / 3, step), Time(step, step - 1, step + 1), 1000))

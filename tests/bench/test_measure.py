@@ -22,15 +22,15 @@ SMALL = Setting("test", 96, 16, frames=3, batch=2, layers={"TT": {"input_format"
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
 def test_hand_loop_computes_what_pytorch_does(cell: str) -> None:
-    twin = getattr(nn, cell)(10, 6, batch_first=True, dtype=torch.float64)
+    reference = getattr(nn, cell)(10, 6, batch_first=True, dtype=torch.float64)
     loop = HandLoop(cell, 10, 6).double()
     with torch.no_grad():
-        twin.bias_hh_l0.zero_()
-        loop.input.weight.copy_(twin.weight_ih_l0)
-        loop.hidden.weight.copy_(twin.weight_hh_l0)
-        loop.bias.copy_(twin.bias_ih_l0)
+        reference.bias_hh_l0.zero_()
+        loop.input.weight.copy_(reference.weight_ih_l0)
+        loop.hidden.weight.copy_(reference.weight_hh_l0)
+        loop.bias.copy_(reference.bias_ih_l0)
     x = torch.randn(2, 4, 10, dtype=torch.float64)
-    torch.testing.assert_close(loop(x)[0], twin(x)[0], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(loop(x)[0], reference(x)[0], rtol=1e-10, atol=1e-10)
 
 
 def test_peak_memory_counts_what_is_held_at_once() -> None:

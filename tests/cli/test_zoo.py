@@ -46,7 +46,7 @@ def test_info_of_a_configuration_of_ones_own(tmp_path: Path, capsys: pytest.Capt
     ("words", "message"),
     [
         (["infu", "ucf11_ht"], "no command 'infu': did you mean info"),
-        (["info", "ucf11_hat"], "no model 'ucf11_hat': it is neither a name of the zoo, nor a folder here"),
+        (["info", "ucf11_hat"], "no model 'ucf11_hat': it is neither a name of the zoo, nor a folder"),
         (["info", "gone.yaml"], "config is 'gone.yaml', which is neither a file nor a known name"),
         (["models", "ucf11_hat"], "no model is called 'ucf11_hat': did you mean"),
         (["models", "ucf11_*", "--pretrained"], "no model with trained weights is called 'ucf11_*'"),

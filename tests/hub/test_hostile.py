@@ -115,7 +115,7 @@ def test_huge_declared_shapes(saved: Path) -> None:
 def test_file_larger_than_the_model(saved: Path) -> None:
     with (saved / "model.safetensors").open("ab") as file:
         file.truncate(1 << 33)  # 8 GB that take no space
-    refused(saved, r"has 8,589,934,592 bytes, and config\.json asks for at most")
+    refused(saved, r"has 8,589,934,592 bytes, and the model of config\.json needs at most")
 
 
 def arguments(**values: object) -> Change:
@@ -157,7 +157,7 @@ def tensor_train(**values: object) -> Change:
         (arguments(classes=["a", "a", "b"]), "classes has a label twice"),
         (arguments(classes=["a", "b", "\x1b[2J"]), "it must be printable text"),
         (arguments(classes=["a", "b"]), "classifier"),
-        (tensor_train(name="__import__"), "format name is '__import__'"),
+        (tensor_train(name="__import__"), "no format '__import__'"),
         (tensor_train(rank=10**12), "rank of input_format is 1000000000000"),
         (tensor_train(in_modes=[1] * 100), "in_modes of input_format has more than 64 numbers"),
         (tensor_train(in_modes=[24, 25]), "no model can be built.*multiply to 600"),
@@ -176,7 +176,7 @@ def test_other_configs(saved: Path, change: Change, message: str) -> None:
         (b"\xff\xfe{}", "not plain JSON"),
         (b"[]", "this is no model of htzoo"),
         (b'{"config_version": NaN}', "not plain JSON"),
-        (b'{"config_version": 1, "config_version": 1}', "a key stands twice"),
+        (b'{"config_version": 1, "config_version": 1}', "an object has a key twice"),
         (b'{"config_version": ' + b"9" * 50_000 + b"}", "not plain JSON"),
         (b"[" * 10_000 + b"]" * 10_000, "nested deeper than 32 levels"),
         (b'{"a":' * 200 + b"1" + b"}" * 200, "nested deeper than 32 levels"),

@@ -238,6 +238,6 @@ def test_names(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ValueError, match=r"'moving_digits_tt' has no trained weights: those with weights are moving_digits_ht"
     ):
         htzoo.from_pretrained("moving_digits_tt")
-    with pytest.raises(ValueError, match="revision is 'main', but saved is a folder here"):
+    with pytest.raises(ValueError, match="revision is 'main', but saved is a folder"):
         htzoo.from_pretrained("saved", revision="main")
     assert json.loads((saved / "config.json").read_text())["model"] == "VideoClassifier"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from htzoo.files import replacing
 from htzoo.report.confusion import plot_confusion
 from htzoo.report.style import new_figure, save_figure, shared_look
-from tests.report.pictures import pixels
+from tests.report.images import pixels
 
 
 def break_saving(monkeypatch):
@@ -25,12 +25,12 @@ def break_saving(monkeypatch):
 def test_failed_drawing_leaves_nothing(tmp_path, monkeypatch):
     break_saving(monkeypatch)
     with pytest.raises(RuntimeError, match="drawing failed"):
-        save_figure(new_figure(2, 2), tmp_path / "picture.png")
+        save_figure(new_figure(2, 2), tmp_path / "plot.png")
     assert not list(tmp_path.iterdir())
 
 
-def test_failed_drawing_keeps_the_old_picture(tmp_path, monkeypatch):
-    output = tmp_path / "picture.png"
+def test_failed_drawing_keeps_the_old_plot(tmp_path, monkeypatch):
+    output = tmp_path / "plot.png"
     output.write_bytes(b"old")
     break_saving(monkeypatch)
     with pytest.raises(RuntimeError, match="drawing failed"):
@@ -39,8 +39,8 @@ def test_failed_drawing_keeps_the_old_picture(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_success_replaces_the_old_picture_and_makes_the_folder(tmp_path):
-    output = tmp_path / "new" / "picture.png"
+def test_success_replaces_the_old_plot_and_makes_the_folder(tmp_path):
+    output = tmp_path / "new" / "plot.png"
     for _ in range(2):
         plot_confusion(np.eye(2), ["a", "b"], output, "title")
         pixels(output)

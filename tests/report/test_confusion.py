@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from htzoo.report import confusion
 from htzoo.report.confusion import plot_confusion, read_predictions
 from htzoo.report.style import PALE
-from tests.report.pictures import pixels, share_of
+from tests.report.images import pixels, share_of
 
 MOTIONS = ["right", "left", "down", "up", "clockwise", "anticlockwise", "grow", "shrink", "shake_x", "shake_y", "still"]
 

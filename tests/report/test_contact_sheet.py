@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from htzoo.report.contact_sheet import plot_clips
-from tests.report.pictures import pixels, share_of
+from tests.report.images import pixels, share_of
 
 
 def solid(colour, frames=3, height=24, width=32):

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 from htzoo.report import curves
 from htzoo.report.curves import plot_curves
 from htzoo.report.style import BLUE, GREEN, ORANGE
-from tests.report.pictures import pixels, share_of
+from tests.report.images import pixels, share_of
 
 COLUMNS = "epoch,step,lr-AdamW,train/loss,train/accuracy,val/loss,val/accuracy,val/accuracy_top3,test/accuracy,odd"
 

@@ -16,7 +16,7 @@ from htzoo.report.misclassified import (
     plot_misclassified,
 )
 from tests.data.helpers import FewDigits
-from tests.report.pictures import pixels
+from tests.report.images import pixels
 
 
 def test_mistakes_of_a_batch() -> None:

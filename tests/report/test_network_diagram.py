@@ -1,4 +1,4 @@
-"""Where cores stand, and that a picture shows every core, rank and mode."""
+"""Where cores stand, and that a diagram shows every core, rank and mode."""
 
 import math
 from pathlib import Path
@@ -74,9 +74,9 @@ def test_shapes_of_the_layouts() -> None:
     assert set(layout(SHAPES[5]).hubs) == {"r"}
 
 
-def test_a_picture_is_written(tmp_path: Path) -> None:
+def test_a_diagram_is_written(tmp_path: Path) -> None:
     design, model = read_info("ucf11_ht_fd")
-    plot_design(design, first_layer_weights(model), 4, tmp_path / "picture.png")
-    with Image.open(tmp_path / "picture.png") as picture:
-        assert picture.width > 1000
-    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+    plot_design(design, first_layer_weights(model), 4, tmp_path / "plot.png")
+    with Image.open(tmp_path / "plot.png") as image:
+        assert image.width > 1000
+    assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import torch
 
 from htzoo.data.clips.clip import Clip
+from htzoo.data.clips.listing import prepared_clip
 from htzoo.data.clips.splits import Folds, Split
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError
@@ -64,7 +65,7 @@ class Hollywood2(VideoDataModule):
                 ) from None
         self.shown = torch.tensor(rows)
         # The label of a clip is its row of `shown`; the list of clips has a place for one number only.
-        return [self._clip_of(entry, 0) for entry in entries]
+        return [prepared_clip(self.folder, entry, 0) for entry in entries]
 
     def official_splits(self, fold: int) -> Sequence[Split | None]:
         """What the names of the clips say."""

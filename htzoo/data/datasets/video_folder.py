@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +15,7 @@ from htzoo.data.clips.clip import Clip
 from htzoo.data.clips.splits import Folds, Split
 from htzoo.data.datamodule import VideoDataModule
 from htzoo.data.errors import DataError, VideoError
-from htzoo.data.index import has_index, read_index
+from htzoo.data.index import Entry, has_index, read_index
 from htzoo.data.parallel import on_all_cores
 from htzoo.data.prepare.folder_layout import Layout, read_layout
 from htzoo.data.prepare.label_names import check_labels, sort_labels, split_named
@@ -86,24 +86,30 @@ class VideoFolder(VideoDataModule):
         self._source = ", ".join(tables) or str(self._folder)
         self._layout = Layout({}, Counter(), ())
         self._readings: list[tuple[Row, FirstReading]] | None = None
+        self._entries: list[Entry] = []
+        self._rows: list[Row] = []
         if self._prepared:
-            rows = [Row(e.source, (e.label,), e.group, e.split, "") for e in read_index(self._folder)]
+            self._entries = read_index(self._folder)
         elif not self._folder.is_dir():
             raise DataError(f"folder is {str(self._folder)!r}, which is no folder; give the one that has the videos.")
         elif table is None:
-            rows = self._rows_of_folder()
+            self._rows = self._rows_of_folder()
         else:
             lines = read_tables(table)
-            rows = _merge(lines, multilabel)
-            if not multilabel and len(lines) > len(rows):
-                self._layout.skipped["listed twice"] = len(lines) - len(rows)
-        if not rows:
+            self._rows = _merge(lines, multilabel)
+            if not multilabel and len(lines) > len(self._rows):
+                self._layout.skipped["listed twice"] = len(lines) - len(self._rows)
+        if not self._rows and not self._entries:
             raise DataError(
                 f"there are no videos in {self._source}; a clip is <class>/<file>, and its name ends in one of "
                 f"{', '.join(sorted(VIDEO_SUFFIXES))}."
             )
-        self._rows = [replace(row, group=_group(group_pattern, row)) for row in rows]
-        self.classes = sort_labels(label for row in rows for label in row.labels)
+        if group_pattern is not None:
+            find = _group_finder(group_pattern)
+            self._entries = [entry._replace(group=find(entry.source) or entry.group) for entry in self._entries]
+            self._rows = [replace(row, group=find(row.path) or row.group) for row in self._rows]
+        labels = {entry.label for entry in self._entries}
+        self.classes = sort_labels(labels.union(*(row.labels for row in self._rows)))
         self._check_classes()
         remarks = self._choose_split(settings.get("split"), group_pattern)
         super().__init__(root, **settings)
@@ -143,9 +149,7 @@ class VideoFolder(VideoDataModule):
     def list_clips(self) -> list[Clip]:
         """List all clips, in the order of their paths."""
         if self._prepared:
-            clips = super().list_clips()
-            groups = {row.path: row.group for row in self._rows}
-            return [replace(clip, group=groups[clip.name]) for clip in clips]
+            return super().list_clips()
         readings = self._first_readings()
         self._rows = [row for row, _ in readings]
         label_of = {label: number for number, label in enumerate(self.classes)}
@@ -158,9 +162,13 @@ class VideoFolder(VideoDataModule):
             for row, first in readings
         ]
 
+    def read_entries(self) -> list[Entry]:
+        """The index, with the groups of `group_pattern`."""
+        return self._entries
+
     def official_splits(self, fold: int) -> Sequence[Split | None]:
         """The split of the table or the folders."""
-        splits = [split_named(row.split) for row in self._rows]
+        splits = [split_named(clip.split) for clip in self._entries or self._rows]
         if "test" in splits:
             return splits
         return ["test" if split == "val" else split for split in splits]
@@ -173,6 +181,10 @@ class VideoFolder(VideoDataModule):
         ]
         return sorted(rows, key=lambda row: row.path)
 
+    @property
+    def _count(self) -> int:
+        return len(self._entries or self._rows)
+
     def _check_classes(self) -> None:
         check_labels(self.classes, self._source)
         if len(self.classes) > 1 or self.multilabel:
@@ -183,13 +195,13 @@ class VideoFolder(VideoDataModule):
         if inside.is_dir():
             remedy = f"if the classes are the folders in {inside}, give --data.folder {inside}"
         raise DataError(
-            f"{self._source} has only one class, {label!r}, with {len(self._rows):,} videos; a classifier needs two: "
+            f"{self._source} has only one class, {label!r}, with {self._count:,} videos; a classifier needs two: "
             f"{remedy}."
         )
 
     def _choose_split(self, asked: str | None, group_pattern: str | None) -> tuple[str, ...]:
         """Set the usual split rule, and see that a group split has groups; returns remarks for the user."""
-        splits = {row.split for row in self._rows}
+        splits = {clip.split for clip in self._entries or self._rows}
         if splits != {""}:
             if "" in splits or not splits & {"test", "val"} or "train" not in splits:
                 missing = "of some clips" if "" in splits else "train" if "train" not in splits else "test"
@@ -198,10 +210,10 @@ class VideoFolder(VideoDataModule):
             self.default_split = "official"
             if "test" not in splits:
                 return ("no split is called test: val is used for testing, and validation clips are taken from train",)
-        elif not any(row.group for row in self._rows):
+        elif not any(clip.group for clip in self._entries or self._rows):
             self.default_split = "clip"
             advice = (
-                f"no group (scene, film, person) of the {len(self._rows):,} clips of {self._source} is known: put "
+                f"no group (scene, film, person) of the {self._count:,} clips of {self._source} is known: put "
                 "clips of one scene into a folder <class>/<scene>, or give --data.group_pattern REGEX, which finds the "
                 "scene in a file name"
             )
@@ -293,14 +305,18 @@ def _merge(rows: list[Row], multilabel: bool) -> list[Row]:
     return sorted(merged.values(), key=lambda row: row.path)
 
 
-def _group(pattern: str | None, row: Row) -> str:
-    if pattern is None:
-        return row.group
+def _group_finder(pattern: str) -> Callable[[str], str]:
+    """Finds the group of a clip in its path; "" if the pattern is not there."""
     try:
-        found = re.search(pattern, row.path)
+        compiled = re.compile(pattern)
     except re.error as error:
         raise ValueError(f"group_pattern is {pattern!r}, which is no regular expression ({error}).") from None
-    return row.group if found is None else found[1 if found.re.groups else 0] or ""
+
+    def find(path: str) -> str:
+        found = compiled.search(path)
+        return "" if found is None else found[1 if compiled.groups else 0] or ""
+
+    return find
 
 
 def _find(folder: Path, path: str) -> Path:

@@ -1,4 +1,4 @@
-"""Read a picture back and look at it."""
+"""Read a plot back as pixels."""
 
 from pathlib import Path
 
