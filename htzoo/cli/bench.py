@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ examples:
   htzoo bench --setting cnn --threads 1 --repeats 5
   htzoo bench --device cuda --batch 64 --json > bench.json
   htzoo bench --picture bench.png
+  htzoo bench --calibrate --threads 1
 """
 
 
@@ -81,6 +82,11 @@ def run(words: Sequence[str]) -> None:
     device = torch.device(given.device)
     torch.manual_seed(0)
     document: dict[str, Any] = {"command": "htzoo " + " ".join(words), **describe_machine(device), "settings": []}
+    if given.calibrate:
+        if given.names or given.picture is not None:
+            parser.error("--calibrate measures the machine: give it without names and without --picture")
+        _print_calibration(document, device, as_json=given.json)
+        return
     chosen: list[tuple[Setting, dict[str, Recurrent] | None]] = [*_of_models(models)] if models else []
     if formats or not models:
         chosen.insert(0, (_of_formats(formats, given.setting or "ucf11"), None))
@@ -102,6 +108,18 @@ def run(words: Sequence[str]) -> None:
     print(machine_line(document))
 
 
+def _print_calibration(document: dict[str, Any], device: torch.device, *, as_json: bool) -> None:
+    from htzoo.bench.calibrate import calibrate, calibration_table
+    from htzoo.report.machine import machine_line
+
+    found = calibrate(device)
+    if as_json:
+        del document["settings"]
+        print(json.dumps({**document, "constants": [asdict(one) for one in found]}, indent=2))
+    else:
+        print(f"{calibration_table(found)}\n\n{machine_line(document)}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("bench", ABOUT, MORE)
     parser.add_argument(
@@ -116,6 +134,11 @@ def _parser() -> argparse.ArgumentParser:
         "--repeats", type=positive, default=10, help="rounds that count, after 2 that do not (%(default)s)"
     )
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the steps as bars into this PNG file")
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="measure the constants of the cost model instead, and print them beside those in use (docs/engine.md)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document, with versions and machine")
     return parser
 

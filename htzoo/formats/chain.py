@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -259,12 +259,14 @@ def machine_of(
     """
     if device.type != "cpu":
         return GPU
-    if dtype != torch.float32 or len(network.cores) == 1 or library() is None:
+    found = library()
+    if dtype != torch.float32 or len(network.cores) == 1 or found is None:
         return CPU
+    native = replace(NATIVE, vector=found.vector)
     compiled, libraries = (
-        plan(network, _rounded(rows), input_gradient=input_gradient, machine=machine) for machine in (NATIVE, CPU)
+        plan(network, _rounded(rows), input_gradient=input_gradient, machine=machine) for machine in (native, CPU)
     )
-    return NATIVE if compiled.seconds < _CLEARLY * libraries.seconds else CPU
+    return native if compiled.seconds < _CLEARLY * libraries.seconds else CPU
 
 
 def _rounded(rows: int) -> int:

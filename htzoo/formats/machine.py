@@ -52,8 +52,8 @@ class Machine:
         return self.piece > 0
 
 
-# PyTorch's matrix products on one core. Rates were measured alone, then rounded and adjusted so that predictions
-# put the measured times of whole chains (benchmarks/scaling.py) in the right order.
+# PyTorch's matrix products on one core. The rates were fitted to measured times of whole chains, so they include what
+# the formulas leave out; measured alone, some rates are four times higher.
 CPU = Machine(
     macs=2.5e10,
     memory_bytes=2.0e10,
@@ -66,7 +66,7 @@ CPU = Machine(
     batched_product=1e-7,
     vector=16,
 )
-# The chain in compiled code (htzoo/native), measured and adjusted in the same way.
+# The chain in compiled code (htzoo/native), fitted in the same way.
 NATIVE = Machine(
     macs=3.5e10,
     memory_bytes=2.0e10,

@@ -20,9 +20,10 @@ from htzoo.formats.machine import CPU, Machine
 from htzoo.formats.network import Network
 from htzoo.formats.plan import Plan, Step
 
-MAX_STEPS = 6  # no published shape gets a faster plan from a seventh
+MAX_STEPS = 6  # with the constants of a CPU, no layer of `htzoo bench` gets a faster plan from a seventh
 # States kept after each step, for each number of input modes that are still open. A state that has used few of them has
-# cost little so far and would otherwise crowd out the others. With 12, no published shape gets a faster plan.
+# cost little so far and would otherwise crowd out the others. With 12, the predicted time of these layers on a CPU is
+# at most 5 % lower.
 BEAM_WIDTH = 6
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from htzoo.native.compile import LIBRARY, VARIANTS, digest, variants
+from htzoo.native.compile import LIBRARY, VARIANTS, digest
 
 REBUILD = "python -m htzoo.native.compile"
 
@@ -59,17 +59,16 @@ def status() -> str:
 @cache
 def _load() -> tuple[tuple[Library, ...], str]:
     """The variants that this processor runs, best first, and :func:`status`."""
-    wanted = {"AVX512": ("avx512", "avx2"), "AVX2": ("avx2",)}.get(_capability(), ("neon",))
-    names = [name for name in wanted if name in variants()]
-    if not names:
+    wanted = {"AVX512": ("avx512", "avx2"), "AVX2": ("avx2",)}.get(_capability(), ())
+    if not wanted:
         return (), f"no compiled code: it is not for this processor ({platform.machine()}, {_capability()})"
     if not LIBRARY.is_file():
         return (), f"no compiled code: it was not built when htzoo was installed; with a C compiler, {REBUILD}"
     try:
         loaded = ctypes.CDLL(str(LIBRARY))
-        if _function(loaded, "digest", names[0], ctypes.c_char_p)() != digest().encode():
+        if _function(loaded, "digest", wanted[0], ctypes.c_char_p)() != digest().encode():
             return (), f"no compiled code: {LIBRARY.name} was built from other sources; {REBUILD}"
-        return tuple(_library(loaded, name) for name in names), f"compiled code, {names[0]}"
+        return tuple(_library(loaded, name) for name in wanted), f"compiled code, {wanted[0]}"
     except (OSError, AttributeError) as error:
         return (), f"no compiled code: {LIBRARY.name} cannot be loaded ({error}); {REBUILD}"
 

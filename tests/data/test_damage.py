@@ -16,9 +16,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from benchmarks.damage import DAMAGE, FEW_BITS, frames_of
 from torch.utils.data import DataLoader
 
+from benchmarks.damage_detection import DAMAGE, FEW_BITS, frames_of
 from htzoo.data import (
     Clip,
     ClipDataset,

@@ -51,7 +51,8 @@ def machines() -> st.SearchStrategy[Machine]:
     """Machines on which other chains are the fastest."""
     names = ("macs", "memory_bytes", "kept_bytes", "cache_bytes", "values_reordered", "runs_reordered", "kernel")
     factors = st.tuples(*(st.sampled_from([0.1, 1.0, 10.0]) for _ in names))
-    return factors.map(lambda found: replace(NATIVE, **{n: getattr(NATIVE, n) * f for n, f in zip(names, found)}))
+    changed = factors.map(lambda found: replace(NATIVE, **{n: getattr(NATIVE, n) * f for n, f in zip(names, found)}))
+    return st.builds(lambda machine, vector: replace(machine, vector=vector), changed, st.sampled_from([4, 8, 16]))
 
 
 def check(network: Network, chain: Chain, rows: int, input_gradient: bool) -> None:
