@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -383,16 +382,6 @@ def test_compress_a_state_dict(cell: str, tmp_path: Path, capsys: pytest.Capture
         )  # the ranks suffice: equal outputs
 
 
-@pytest.mark.parametrize("key", ["state_dict", "model"])
-def test_compress_a_layer_of_any_checkpoint(key: str, tmp_path: Path) -> None:
-    state = {f"encoder.{name}": value for name, value in torch.nn.LSTM(24, 16).state_dict().items()}
-    content = {"epoch": 3, key: {**state, "weight_norm_scale": torch.ones(1)}, "optimizer": {"lr": 0.1}}
-    torch.save(content, tmp_path / "last.ckpt")
-    words = ["compress", str(tmp_path / "last.ckpt"), "--to", "tt", "--budget", "2x", "-o", str(tmp_path / "small")]
-    assert main(words) == 0
-    assert htzoo.from_pretrained(tmp_path / "small").input_size == 24
-
-
 def test_compress_within_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     layer = torch.nn.LSTM(64, 64)
     torch.save(layer.state_dict(), tmp_path / "lstm.pt")
@@ -424,43 +413,6 @@ def test_a_budget_is_of_what_is_there_now(tmp_path: Path, capsys: pytest.Capture
     assert main([*words, str(tmp_path / "none"), "--budget", "1e9x"]) == 1
     assert "stays within 1 parameters: the smallest" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "small"]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda state: state["weight_hh_l0"].fill_(torch.nan), "weight_hh_l0 is no tensor of finite numbers"),
-        (lambda state: state.pop("weight_hh_l0"), "is no whole RNN, GRU or LSTM"),
-        (lambda state: state.update(bias_hh_l0=torch.zeros(3)), "is no whole RNN, GRU or LSTM"),
-    ],
-    ids=["nan", "missing", "shape"],
-)
-def test_damaged_state_dict(
-    change: Callable[[dict[str, torch.Tensor]], object], message: str, tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    state = torch.nn.LSTM(8, 8).state_dict()
-    change(state)
-    torch.save(dict(state), tmp_path / "lstm.pt")
-    words = ["compress", str(tmp_path / "lstm.pt"), "--to", "tt", "--budget", "2x", "-o", str(tmp_path / "small")]
-    assert main(words) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert message in line
-    assert not (tmp_path / "small").exists()
-
-
-def test_several_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = torch.nn.ModuleDict({"a": torch.nn.LSTM(16, 16), "b": torch.nn.GRU(16, 16)})
-    torch.save(model.state_dict(), tmp_path / "model.pt")
-    words = ["compress", str(tmp_path / "model.pt"), "--to", "tt", "--budget", "4x"]
-    assert main([*words, "-o", str(tmp_path / "x")]) == 1
-    assert "holds 2 layers: say which with --layer, one of 'a', 'b'" in capsys.readouterr().err
-    torch.save(torch.nn.LSTM(16, 16).state_dict(), tmp_path / "one.pt")
-    one = ["compress", str(tmp_path / "one.pt"), "--to", "tt", "--budget", "4x", "--layer", "c"]
-    assert main([*one, "-o", str(tmp_path / "x")]) == 1
-    assert "has no layer 'c': the file is one layer, leave out --layer" in capsys.readouterr().err
-    assert main([*words, "-o", str(tmp_path / "b"), "--layer", "b"]) == 0
-    assert type(htzoo.from_pretrained(tmp_path / "b")).__name__ == "GRU"
 
 
 def test_export(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
