@@ -12,6 +12,7 @@ from htzoo.data.prepare.source_checksums import Checksums
 from htzoo.data.prepare.source_files import files_in
 from htzoo.data.video.checksum import digest_of
 from htzoo.data.video.container import VIDEO_SUFFIXES
+from htzoo.data.video.image_folder import on_disk
 from htzoo.data.video.video_file import VideoFile
 
 Kind = Literal["missing", "empty", "unreadable", "changed", "too short", "other count", "same file", "same frames"]
@@ -97,7 +98,7 @@ def check_clips(folder: Path, min_frames: int = MIN_FRAMES, checksums: Checksums
 
 
 def _look(folder: Path, path: str, prepared: bool, checksums: Checksums | None) -> _Seen | Problem:
-    file = folder / path
+    file = on_disk(folder / path)
     if not file.exists():
         return Problem(path, "missing", "is in the index but not there.")
     try:

@@ -14,6 +14,7 @@ from htzoo.data.parallel import on_all_cores
 from htzoo.data.prepare.append_only_log import Records
 from htzoo.data.video.checksum import digest_of
 from htzoo.data.video.container import unreadable
+from htzoo.data.video.image_folder import numbered_images
 
 _NAMED = 3  # files in one sentence
 
@@ -96,7 +97,7 @@ class Checksums:
 def _mark(file: Path) -> tuple[int, int]:
     """Size and time, by which a file that nobody touched is known again."""
     try:
-        status = os.stat(file)
+        found = [os.stat(part) for part in (numbered_images(file) if file.is_dir() else [file])]
     except OSError as error:
         raise unreadable(file, error) from error
-    return status.st_size, status.st_mtime_ns
+    return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)

@@ -14,6 +14,8 @@ from htzoo.data.prepare.archives import is_archive
 from htzoo.data.prepare.download import download
 from htzoo.data.prepare.extract import extract
 from htzoo.data.source import ClipLabel, Source
+from htzoo.data.video.container import IMAGE_FOLDER
+from htzoo.data.video.image_folder import are_frames
 from htzoo.data.video.resize import Frames
 from htzoo.files import file_digest
 
@@ -134,6 +136,8 @@ def matches(path: PurePosixPath, patterns: Sequence[str]) -> bool:
 def read_tree(tree: Path, prepared: Path | None = None) -> tuple[list[tuple[PurePosixPath, Path]], list[PurePosixPath]]:
     """List the files of a tree in a fixed order, without hidden ones; links to folders are followed.
 
+    A folder of numbered images and nothing else that is a video counts as one file, with the suffix ".images".
+
     Args:
         tree: The folder.
         prepared: Folder of a prepared dataset, whose own clips are not listed.
@@ -157,6 +161,9 @@ def read_tree(tree: Path, prepared: Path | None = None) -> tuple[list[tuple[Pure
         entries = [entry for entry in entries if entry.name[0] != "." and entry.name not in _OF_SYSTEMS]
         if not entries and inside:
             empty.append(PurePosixPath(inside))
+        if inside and are_frames(entry.name for entry in entries) and not any(entry.is_dir() for entry in entries):
+            files.append((PurePosixPath(inside + IMAGE_FOLDER), Path(folder)))
+            return
         for entry in entries:
             if entry.is_file():
                 files.append((PurePosixPath(f"{inside}/{entry.name}" if inside else entry.name), Path(entry.path)))
