@@ -16,15 +16,15 @@ ROW_INCHES = 0.36
 
 
 def plot_bench(results: Sequence[Mapping[str, Any]], output: Path, footer: str) -> None:
-    """Draw the steps of all layers as horizontal bars on a logarithmic scale, a panel for every setting.
+    """Draw the steps of all layers as horizontal bars on a logarithmic scale, with a panel for each setting.
 
     Args:
-        results: what :func:`htzoo.bench.table.results` gave, one a setting.
+        results: what :func:`htzoo.bench.table.results` gave, one for each setting.
         output: the PNG to write; an older file is replaced.
         footer: shown below, such as the machine.
 
     Raises:
-        OSError: the picture cannot be written.
+        OSError: the plot cannot be written.
     """
     heights = [ROW_INCHES * len(result["rows"]) + 0.8 for result in results]
     with shared_look():

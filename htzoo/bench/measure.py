@@ -21,7 +21,7 @@ from htzoo.formats.chain import machine_of
 from htzoo.formats.column_slice import columns_of
 from htzoo.nn.recurrent_layer import Recurrent
 
-WARM_UP = 2  # rounds that are not counted
+WARM_UP = 2  # rounds that do not count
 READING = "one read of the frames"
 LOOP = "dense product, hand loop"
 FLOOR = f"two plain products of rank {FLOOR_RANK}"
@@ -46,19 +46,18 @@ class Time:
 
 @dataclass(frozen=True)
 class Row:
-    """What was found of one layer.
+    """Measurements of one layer.
 
     Args:
         name: of the layer.
-        rival: whether it is one of the plain layers that the others are measured against.
-        input_parameters: numbers in the input-to-hidden weight (in the joint weight, where there is one).
-        parameters: numbers in the whole layer.
-        multiply_adds: of the input-to-hidden and hidden-to-hidden products of one frame, forward, as planned; None
-            where nothing is planned.
+        rival: whether it is a baseline.
+        input_parameters: input-to-hidden parameters (those of the joint weight, if there is one).
+        parameters: of the whole layer.
+        multiply_adds: MACs of the input-to-hidden and hidden-to-hidden weights for one frame, forward, as planned; None
+            if nothing is planned.
         forward: time of the whole sequence, without gradients.
-        step: forward and backward, the gradients of all parameters; None where there is nothing to train.
-        memory: most bytes held at any moment of a step beyond what was held before: what is kept for the backward,
-            temporary results, and the gradients.
+        step: forward and backward with the gradients of all parameters; None if there is nothing to train.
+        memory: maximum number of bytes allocated during a step: saved for backward, temporary results, gradients.
     """
 
     name: str
@@ -73,7 +72,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A layer that takes part.
+    """A layer to measure.
 
     Args:
         layer: maps frames (batch, time, input_size) to a tuple that begins with outputs (batch, time, hidden_size).
@@ -89,12 +88,12 @@ class Contestant:
 
 
 def rivals(setting: Setting, device: torch.device, *, hidden_floor: bool) -> dict[str, Contestant]:
-    """The plain layers: PyTorch's, the dense product with a loop by hand, and the floor.
+    """The baselines: PyTorch's layer, one dense product with a hand-written loop, and the floor.
 
     Args:
         setting: the sizes.
         device: where they live.
-        hidden_floor: whether there is also a floor whose hidden-to-hidden weight is two plain products too.
+        hidden_floor: whether to add a floor whose hidden-to-hidden weight is two plain products as well.
     """
     sizes = setting.input_size, setting.hidden_size
     width = GATES[setting.cell] * setting.hidden_size
@@ -127,13 +126,15 @@ def layers(setting: Setting, device: torch.device) -> dict[str, Contestant]:
 
 
 def contestant(layer: Recurrent, setting: Setting) -> Contestant:
-    """A layer of :mod:`htzoo.nn` with what is known of it before it runs."""
+    """A layer of :mod:`htzoo.nn` with its parameters and planned MACs."""
     parameter = next(layer.parameters())
     size = input_parameters = 0
     for name, weight in layer.matrices().items():
         columns = weight.network.in_features
         parts = {name: weight.network}
-        if not name.startswith(("weight_ih", "weight_hh")):  # a joint weight: the two are multiplied apart
+        if not name.startswith(
+            ("weight_ih", "weight_hh")
+        ):  # a joint weight: its two column slices are applied separately
             split = columns - setting.hidden_size
             parts = {
                 "weight_ih": columns_of(weight.network, 0, split).network,
@@ -150,7 +151,7 @@ def contestant(layer: Recurrent, setting: Setting) -> Contestant:
 
 
 def compresses_hidden(layer: nn.Module) -> bool:
-    """Whether a layer's hidden-to-hidden weight, or the joint one, is no plain matrix."""
+    """Whether a layer's hidden-to-hidden weight, or its joint weight, is not dense."""
     weights = layer.matrices() if isinstance(layer, Recurrent) else {}
     return any(not isinstance(part.format, Dense) for name, part in weights.items() if not name.startswith("weight_ih"))
 
@@ -158,16 +159,16 @@ def compresses_hidden(layer: nn.Module) -> bool:
 def measure(
     contestants: Mapping[str, Contestant], setting: Setting, device: torch.device, repeats: int, seed: int = 0
 ) -> list[Row]:
-    """Time all layers in turns, so that whatever slows the machine slows all of them alike.
+    """Time all layers in turns, so that disturbances of the machine affect all of them alike.
 
-    In every round each layer runs its forward once and a step once. The frames are random numbers; they get no
-    gradient. A bar on standard error shows how far it is.
+    In each round every layer runs one forward and one step. The frames are random and get no gradient. A progress bar
+    is shown on standard error.
 
     Args:
-        contestants: name -> layer; a rival that is not trained is added: reading all frames once.
+        contestants: name -> layer. A row for reading all frames once is added.
         setting: the sizes.
         device: where it runs.
-        repeats: rounds that are counted, after two that are not.
+        repeats: rounds that count, after two warm-up rounds.
         seed: of the frames.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -218,7 +219,7 @@ def _clear(layer: nn.Module) -> None:
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """How long the device is at work, which on a GPU begins when the queue is empty."""
+    """Seconds that the device works; on a GPU measured with events, from an empty queue."""
     if device.type != "cuda":
         start = perf_counter()
         work()

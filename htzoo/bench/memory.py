@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes."""
+"""Peak memory of a computation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> int:
-    """Most bytes that tensors hold at any moment of ``work``, beyond what they hold before it.
+    """Maximum number of bytes that tensors occupy during ``work``, beyond those before it.
 
-    On a GPU this is the caching allocator's own count. On a CPU every allocation and release that PyTorch's profiler
-    sees is added up: exact for tensors, temporary ones inside operators included; what the matrix library sets aside
-    for itself is not seen.
+    On a GPU this is the count of the caching allocator. On a CPU the allocations and releases that PyTorch's profiler
+    records are added up: this is exact for tensors, including temporary ones inside operators, but does not include
+    the workspace of the matrix library.
 
     Args:
-        work: what to run; run it once before, so that nothing is set up in it.
+        work: what to run. Run it once before, so that it has nothing left to set up.
         device: where it runs.
     """
     if device.type == "cuda":
