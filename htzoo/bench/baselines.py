@@ -1,4 +1,4 @@
-"""The dense layers that every format is compared with."""
+"""The layers that every format is compared with."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def vendor_layer(cell: str, input_size: int, hidden_size: int) -> nn.Module:
 
 
 class HandLoop(nn.Module):
-    """One matrix product for all frames and a loop over time in plain PyTorch, as people write it by hand.
+    """One product for all frames, and a loop over time written with autograd: what people write by hand.
 
     Args:
         cell: ``LSTM``, ``GRU`` or ``RNN``.
         input_size: features of one frame.
         hidden_size: features of the hidden state.
-        input_rank: rank of the input-to-hidden weight, as two matrices; None is one dense matrix.
+        input_rank: rank of the input-to-hidden weight, two plain products; None is one dense matrix.
         hidden_rank: the same of the hidden-to-hidden weight.
     """
 

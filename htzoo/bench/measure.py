@@ -16,12 +16,12 @@ import htzoo.nn
 from htzoo.bench.baselines import FLOOR_RANK, GATES, HandLoop, vendor_layer
 from htzoo.bench.memory import peak_memory
 from htzoo.bench.settings import Setting
-from htzoo.formats import Dense, multiply_adds
+from htzoo.formats import Dense, count_macs
 from htzoo.formats.chain import machine_of
 from htzoo.formats.column_slice import columns_of
 from htzoo.nn.recurrent_layer import Recurrent
 
-WARM_UP = 2  # rounds that do not count
+WARM_UP = 2  # rounds that are not counted
 READING = "one read of the frames"
 LOOP = "dense product, hand loop"
 FLOOR = f"two plain products of rank {FLOOR_RANK}"
@@ -46,25 +46,25 @@ class Time:
 
 @dataclass(frozen=True)
 class Row:
-    """Measurements of one layer.
+    """The measurements of one layer.
 
     Args:
         name: of the layer.
-        rival: whether it is a baseline.
-        input_parameters: input-to-hidden parameters (those of the joint weight, if there is one).
-        parameters: of the whole layer.
-        multiply_adds: MACs of the input-to-hidden and hidden-to-hidden weights for one frame, forward, as planned; None
-            if nothing is planned.
+        baseline: whether it is one of the layers that the others are compared with.
+        input_parameters: parameters of the input-to-hidden weight, or of the joint weight if there is one.
+        parameters: parameters of the whole layer.
+        macs: MACs of both weights for one frame, forward, as planned; None if nothing is planned.
         forward: time of the whole sequence, without gradients.
-        step: forward and backward with the gradients of all parameters; None if there is nothing to train.
-        memory: maximum number of bytes allocated during a step: saved for backward, temporary results, gradients.
+        step: time of forward and backward with the gradients of all parameters; None if there is nothing to train.
+        memory: maximum bytes held at any moment of a step beyond what was held before: what is kept for the backward,
+            temporary results, and the gradients.
     """
 
     name: str
-    rival: bool
+    baseline: bool
     input_parameters: int
     parameters: int
-    multiply_adds: int | None
+    macs: int | None
     forward: Time
     step: Time | None
     memory: int | None
@@ -72,28 +72,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A layer to measure.
+    """A layer to be measured.
 
     Args:
         layer: maps frames (batch, time, input_size) to a tuple that begins with outputs (batch, time, hidden_size).
-        rival: see :class:`Row`.
+        baseline: see :class:`Row`.
         input_parameters: see :class:`Row`.
-        multiply_adds: see :class:`Row`.
+        macs: see :class:`Row`.
     """
 
     layer: nn.Module
-    rival: bool
+    baseline: bool
     input_parameters: int
-    multiply_adds: int | None
+    macs: int | None
 
 
-def rivals(setting: Setting, device: torch.device, *, hidden_floor: bool) -> dict[str, Contestant]:
-    """The baselines: PyTorch's layer, one dense product with a hand-written loop, and the floor.
+def baselines(setting: Setting, device: torch.device, *, hidden_floor: bool) -> dict[str, Contestant]:
+    """The layers to compare with: PyTorch's, the dense product with a loop written by hand, and the floor.
 
     Args:
         setting: the sizes.
         device: where they live.
-        hidden_floor: whether to add a floor whose hidden-to-hidden weight is two plain products as well.
+        hidden_floor: whether there is also a floor whose hidden-to-hidden weight is two plain products too.
     """
     sizes = setting.input_size, setting.hidden_size
     width = GATES[setting.cell] * setting.hidden_size
@@ -126,15 +126,13 @@ def layers(setting: Setting, device: torch.device) -> dict[str, Contestant]:
 
 
 def contestant(layer: Recurrent, setting: Setting) -> Contestant:
-    """A layer of :mod:`htzoo.nn` with its parameters and planned MACs."""
+    """A layer of :mod:`htzoo.nn` with its parameters and MACs."""
     parameter = next(layer.parameters())
     size = input_parameters = 0
     for name, weight in layer.matrices().items():
         columns = weight.network.in_features
         parts = {name: weight.network}
-        if not name.startswith(
-            ("weight_ih", "weight_hh")
-        ):  # a joint weight: its two column slices are applied separately
+        if not name.startswith(("weight_ih", "weight_hh")):  # a joint weight: the two are multiplied apart
             split = columns - setting.hidden_size
             parts = {
                 "weight_ih": columns_of(weight.network, 0, split).network,
@@ -144,7 +142,7 @@ def contestant(layer: Recurrent, setting: Setting) -> Contestant:
             rows = setting.batch * (1 if part.startswith("weight_hh") else setting.frames)
             wanted = part.startswith("weight_hh")
             machine = machine_of(network, rows, parameter.device, parameter.dtype, input_gradient=wanted)
-            size += multiply_adds(network, rows, machine)
+            size += count_macs(network, rows, machine)
         if not name.startswith("weight_hh"):
             input_parameters += weight.num_parameters
     return Contestant(layer, False, input_parameters, size)
@@ -159,16 +157,16 @@ def compresses_hidden(layer: nn.Module) -> bool:
 def measure(
     contestants: Mapping[str, Contestant], setting: Setting, device: torch.device, repeats: int, seed: int = 0
 ) -> list[Row]:
-    """Time all layers in turns, so that disturbances of the machine affect all of them alike.
+    """Time all layers in turns, so that whatever slows the machine slows all of them alike.
 
-    In each round every layer runs one forward and one step. The frames are random and get no gradient. A progress bar
-    is shown on standard error.
+    In every round each layer runs its forward once and a step once. The frames are random numbers; they get no
+    gradient. A bar on standard error shows how far it is.
 
     Args:
-        contestants: name -> layer. A row for reading all frames once is added.
+        contestants: name -> layer; a baseline that is not trained is added: reading all frames once.
         setting: the sizes.
         device: where it runs.
-        repeats: rounds that count, after two warm-up rounds.
+        repeats: rounds that are counted, after two that are not.
         seed: of the frames.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -198,9 +196,7 @@ def measure(
     for name, entry in contestants.items():
         parameters = sum(value.numel() for value in entry.layer.parameters())
         times = Time.of(forwards[name]), Time.of(steps[name])
-        rows.append(
-            Row(name, entry.rival, entry.input_parameters, parameters, entry.multiply_adds, *times, memory[name])
-        )
+        rows.append(Row(name, entry.baseline, entry.input_parameters, parameters, entry.macs, *times, memory[name]))
     return rows
 
 
@@ -219,7 +215,7 @@ def _clear(layer: nn.Module) -> None:
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds that the device works; on a GPU measured with events, from an empty queue."""
+    """Seconds that the device works. On a GPU, timing starts when its queue is empty."""
     if device.type != "cuda":
         start = perf_counter()
         work()

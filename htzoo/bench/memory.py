@@ -1,4 +1,4 @@
-"""Peak memory of a computation."""
+"""The peak memory of a function call."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> int:
-    """Maximum number of bytes that tensors occupy during ``work``, beyond those before it.
+    """Maximum bytes that tensors hold at any moment of ``work``, beyond what they hold before it.
 
-    On a GPU this is the count of the caching allocator. On a CPU the allocations and releases that PyTorch's profiler
-    records are added up: this is exact for tensors, including temporary ones inside operators, but does not include
-    the workspace of the matrix library.
+    On a GPU this is the caching allocator's own count. On a CPU every allocation and release that PyTorch's profiler
+    sees is added up: exact for tensors, temporary ones inside operators included; buffers inside the matrix library
+    are not seen.
 
     Args:
-        work: what to run. Run it once before, so that it has nothing left to set up.
+        work: what to run; run it once before, so that one-time set-up is not measured.
         device: where it runs.
     """
     if device.type == "cuda":
