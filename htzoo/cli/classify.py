@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -111,10 +112,11 @@ def _videos(names: Sequence[str]) -> list[Path]:
     """The files, and the videos in the folders, without hidden files; links to folders are followed."""
     from htzoo.data.prepare.source_files import files_in
     from htzoo.data.video.container import VIDEO_SUFFIXES
+    from htzoo.data.video.image_folder import are_frames
 
     paths: list[Path] = []
     for path in map(Path, names):
-        if not path.is_dir():
+        if not path.is_dir() or are_frames(os.listdir(path)):
             paths.append(path)  # a missing file, or one that is no video, is reported when it is read
             continue
         inside = [file for name, file in files_in(path) if name.suffix.lower() in VIDEO_SUFFIXES]

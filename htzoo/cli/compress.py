@@ -13,28 +13,40 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from htzoo.cli.arguments import Parser, add_hub_options, format_class, hub_options
+from htzoo.cli.arguments import Parser, add_hub_options, format_class, hub_options, positive
+from htzoo.cli.compress_file import check_output, compress_file, is_file_of_weights, one_layer
 
 if TYPE_CHECKING:
     from torch import nn
 
     from htzoo.formats import Format
+    from htzoo.nn.layer_formats import LayerFormats
 
 DESCRIPTION = """\
-Replace the weights of a trained recurrent layer by tensor networks that are as close to them as their size allows.
+Replace the weights of a trained model by tensor networks that are as close to them as their size allows.
 
-What you give may be the state dict of a torch.nn.LSTM, GRU or RNN (alone or inside a larger model), a checkpoint of
-`htzoo fit`, or a model by name. What you get is a folder for htzoo.from_pretrained: a drop-in for the layer, or the
-whole video classifier.
+Give the weights of any PyTorch model (a state dict or a checkpoint: .pt, .pth, .pth.tar, .ckpt, .bin, .safetensors).
+All weights of its LSTM, GRU and RNN layers share one budget; --types adds Linear and Embedding layers, --layer chooses
+layers by name. The result is a folder with the weights of the whole model, and three lines of Python that load it. A
+file that is a single layer becomes a folder for htzoo.from_pretrained.
 
-Fewer parameters are not fewer multiply-adds: at high ranks a small layer is slower than a dense one. --macs 2x limits
-them too.
+Or give a checkpoint of `htzoo fit`, or a video model by name: --to and --budget are then for its input-to-hidden
+weight, --hidden-to and --hidden-budget for the hidden-to-hidden ones. The same holds for one layer of a file with
+--hidden-to, --joint, --macs or a shape.
 
-Few trained weights are close to a small network by themselves. Look at the errors that are printed: near 0 the outputs
-hardly change; near 1 nothing is left of the weight, and --fine-tune trains the small model from there. Without --to the
-formats are those of the configuration that --fine-tune names.
+--plan shows where the parameters are, and writes nothing. Fewer parameters are not fewer MACs: at high ranks a small
+layer is slower than a dense one, and the times that are printed say so.
+
+Trained weights are seldom close to a small network by themselves. Look at the errors that are printed: near 0 the
+outputs hardly change; near 1 nothing is left of the weight. From there --distill trains the small layers to do what the
+original ones do, on inputs without labels; --fine-tune trains a video model with labels. Without --to the formats of a
+video model are those of the configuration that --fine-tune gives.
 
 examples:
+  htzoo compress model.pt --plan
+  htzoo compress model.pt --budget 8x -o small                    all recurrent layers, the best format for each weight
+  htzoo compress model.pt --budget 8x -o small --distill inputs.safetensors --steps 2000
+                                                                  htzoo.record(model, loader, FILE) wrote the inputs
   htzoo compress lstm.pt --to ht --budget 50x -o small            torch.save(lstm.state_dict(), "lstm.pt") wrote it;
                                                                   add --batch-first if it was made with batch_first
   htzoo compress model.pt --layer encoder.lstm --to tt --budget 5000 --hidden-to tt --hidden-budget 10x -o small
@@ -67,6 +79,12 @@ def run(words: Sequence[str]) -> None:
             parser.error(
                 f"{word} would train another format than the compressed one: give --to and its limits or shape"
             )
+    source = Path(given.model)
+    by_hand = bool(shape) or given.joint or given.hidden_to is not None or given.macs is not None
+    if is_file_of_weights(source) and not by_hand:
+        compress_file(parser, given)
+        return
+    _check_model(parser, given)
     if given.to is None:
         _check_without_format(parser, given, names)
     elif (given.budget is None and given.macs is None) == (not shape):
@@ -79,29 +97,20 @@ def run(words: Sequence[str]) -> None:
         parser.error("--hidden-to is given without a limit: give --hidden-budget or --macs")
     if given.joint and given.hidden_to is not None:
         parser.error("--joint makes the two weights one: leave out --hidden-to")
-    if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
-        parser.error(f"--output is {given.output}, which is there already: give a new folder")
-
-    from htzoo.compression.compress_model import STATE_DICTS, compress_layer, read_layer
+    from htzoo.compression.one_layer import compress_with_report
     from htzoo.configs import load_config
     from htzoo.hub.classifier import ZooClassifier
     from htzoo.hub.compress_classifier import compress_classifier
     from htzoo.hub.open_model import open_model
     from htzoo.hub.save import save_pretrained
-    from htzoo.hub.training_run import is_of_run
 
     if given.fine_tune is not None:
         load_config(given.fine_tune)  # a wrong name ends here, before there is a folder
     _check_shape(parser, given.to, shape)
-    source = Path(given.model)
-    if source.suffix in STATE_DICTS or (source.suffix == ".ckpt" and source.is_file() and not is_of_run(source)):
-        if given.fine_tune is not None:
-            parser.error("--fine-tune trains video classifiers: train the layer in the program that it comes from")
-        before: nn.Module = read_layer(
-            source, given.layer, batch_first=given.batch_first, nonlinearity=given.nonlinearity
-        )
+    if is_file_of_weights(source):
+        before = one_layer(parser, given, source)
         formats = _formats(given, shape, before)
-        after, rows = compress_layer(before, formats)
+        after, rows = compress_with_report(before, formats)
         save_pretrained(after, given.output)
     else:
         model = open_model(given.model, ZooClassifier, hub=hub_options(given))
@@ -119,21 +128,29 @@ def run(words: Sequence[str]) -> None:
 def _parser(shape_names: Sequence[str]) -> argparse.ArgumentParser:
     parser = Parser("compress", DESCRIPTION)
     parser.add_argument("model", metavar="CKPT_OR_NAME", help="state dict (.pt, .safetensors), checkpoint, or model")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="a new folder")
     parser.add_argument(
         "--to",
-        type=format_class,
+        type=_format_or_auto,
         metavar="FORMAT",
-        help="format of the input-to-hidden weight: ht, tt, lowrank, ... (default: all formats as in --fine-tune)",
+        help="ht, tt, lowrank, ...; auto tries a few for every weight (default: auto for a file, those of --fine-tune "
+        "for a video model)",
     )
     parser.add_argument(
-        "--budget", type=_limit, metavar="N", help="parameters that it may have, or 50x for 50 times fewer than now"
+        "--budget",
+        type=_limit,
+        metavar="N",
+        help="parameters of all layers together (of a video model: of the input-to-hidden weight), or 50x for 50 times "
+        "fewer than now",
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="show the parameters, MACs and time of each layer, and stop"
     )
     parser.add_argument(
         "--macs",
         type=_limit,
         metavar="N",
-        help="multiply-adds a frame that each new weight may take, or 2x for 2 times fewer than a dense one takes",
+        help="MACs a frame that each new weight may take, or 2x for 2 times fewer than a dense one takes",
     )
     parser.add_argument("--joint", action="store_true", help="one network for both weights of the first layer")
     parser.add_argument(
@@ -145,7 +162,32 @@ def _parser(shape_names: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--hidden-budget", type=_limit, metavar="N", help="parameters that each of them may have, or 10x"
     )
-    parser.add_argument("--layer", metavar="PREFIX", help="which layer of a state dict, such as encoder.lstm")
+    parser.add_argument(
+        "--layer",
+        type=lambda text: text.split(","),
+        metavar="NAME,...",
+        help="which layers of a file, such as encoder.lstm or 'encoder.*'",
+    )
+    parser.add_argument(
+        "--types",
+        type=lambda text: text.split(","),
+        metavar="KIND,...",
+        help="which kinds of layers of a file: LSTM, GRU, RNN, Linear, Embedding (default: LSTM,GRU,RNN)",
+    )
+    parser.add_argument(
+        "--dense-hidden", action="store_true", help="leave the hidden-to-hidden weights of a file dense, which is fast"
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="INPUTS",
+        help="inputs of the layers, a file of htzoo.record, or .npy (sequences, time, features) of a single layer: the "
+        "weights are fitted such that outputs on these inputs change least",
+    )
+    parser.add_argument(
+        "--distill", type=Path, metavar="INPUTS", help="the same, and train the small layers to do what the original do"
+    )
+    parser.add_argument("--steps", type=positive, default=1000, help="steps of --distill (default: 1000)")
     parser.add_argument(
         "--batch-first", action="store_true", help="the layer of the state dict takes (batch, time, features)"
     )
@@ -165,6 +207,24 @@ def _parser(shape_names: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _check_model(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Make sure that nothing is given that only files of weights have."""
+    alone = [_flag(name) for name in ("plan", "types", "dense_hidden", "calibrate", "distill") if getattr(given, name)]
+    if alone:
+        parser.error(
+            f"{alone[0]} is for files of weights and all their layers: give a state dict, without --hidden-to, "
+            "--joint, --macs and shapes"
+        )
+    if given.to == "auto":
+        parser.error("--to auto is for files of weights and all their layers: give the name of a format")
+    check_output(parser, given)
+
+
+def _format_or_auto(text: str) -> Any:
+    """``auto``, or the class of a format."""
+    return text if text == "auto" else format_class(text)
+
+
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
@@ -178,7 +238,7 @@ def _numbers(text: str) -> int | tuple[int, ...]:
 
 
 def _limit(text: str) -> tuple[float, bool]:
-    """A number of parameters or multiply-adds, or how many times fewer (True)."""
+    """A number of parameters or MACs, or how many times fewer (True)."""
     try:
         number = float(text.removesuffix("x").replace(",", ""))
     except ValueError:
@@ -212,7 +272,7 @@ def _check_shape(parser: argparse.ArgumentParser, to: type[Format], shape: Colle
         parser.error(f"--to {to.short_name} takes {', '.join(map(_flag, takes))}: {wrong[0]}")
 
 
-def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, Format | None]:
+def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> dict[str, LayerFormats]:
     """What becomes of the weights of a layer."""
     if given.to is None:
         return _formats_of(given.fine_tune)
@@ -234,7 +294,7 @@ def _formats(given: argparse.Namespace, shape: dict[str, Any], layer: Any) -> di
     return {"input_format": chosen, "hidden_format": hidden}
 
 
-def _formats_of(config: str) -> dict[str, Format | None]:
+def _formats_of(config: str) -> dict[str, LayerFormats]:
     """The formats that a configuration gives.
 
     Raises:
@@ -242,13 +302,11 @@ def _formats_of(config: str) -> dict[str, Format | None]:
         ValueError: it gives none, or one that does not exist.
     """
     from htzoo.configs import load_config
-    from htzoo.formats import format_from_dict
+    from htzoo.nn.layer_formats import formats_from_plain
 
     arguments = load_config(config).get("model", {}).get("init_args", {})
     keys = ("input_format", "hidden_format", "joint_format")
-    found: dict[str, Format | None] = {
-        key: format_from_dict(arguments[key]) for key in keys if arguments.get(key) is not None
-    }
+    found = {key: formats_from_plain(arguments[key]) for key in keys if arguments.get(key) is not None}
     if not found:
         raise ValueError(
             f"--fine-tune is {config}, whose weights are dense: give --to and how small, or one with formats"
@@ -270,7 +328,7 @@ def _parameters(flag: str, limit: tuple[float, bool] | None, layer: nn.Module, n
 def _suggested(
     kind: type[Format], columns: int, hidden: int, gates: int, budget: int | None, limit: tuple[float, bool] | None
 ) -> Format:
-    """The format within limits of parameters and of multiply-adds."""
+    """The format within limits of parameters and of MACs."""
     from htzoo.formats.suggest import suggest
 
     macs = limit and int(gates * hidden * columns / limit[0] if limit[1] else limit[0])
@@ -278,11 +336,12 @@ def _suggested(
 
 
 def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: bool, output: Path) -> None:
-    from htzoo.compression.compress_model import milliseconds
+    from htzoo.compression.speed import milliseconds
 
     sizes = [sum(parameter.numel() for parameter in layer.parameters()) for layer in (before, after)]
     times = {
-        kind: milliseconds([before, after], training=kind == "training step") for kind in ("forward", "training step")
+        kind: milliseconds([before, after], training=kind == "training step", repeats=5)
+        for kind in ("forward", "training step")
     }
     if as_json:
         print(
@@ -309,17 +368,16 @@ def _report(rows: Sequence[Any], before: nn.Module, after: nn.Module, as_json: b
     print(f"saved: htzoo.from_pretrained({str(output)!r}), whose recurrent layer takes {order}", flush=True)
 
 
-def _fine_tune(
-    config: str, words: Sequence[str], formats: dict[str, Format | None], output: Path, command: str
-) -> None:
+def _fine_tune(config: str, words: Sequence[str], formats: dict[str, LayerFormats], output: Path, command: str) -> None:
     """Train from the compressed weights with the settings of a configuration; the best epoch takes their place."""
     from htzoo.cli.training import run as train
     from htzoo.hub.classifier import ZooClassifier
     from htzoo.hub.open_model import open_model
     from htzoo.hub.save import save_pretrained
     from htzoo.hub.training_run import read_training
+    from htzoo.nn.layer_arguments import plain_formats
 
-    given = {key: json.dumps(None if form is None else form.to_dict()) for key, form in formats.items()}
+    given = {key: json.dumps(plain_formats(form)) for key, form in formats.items()}
     if "joint_format" in given:
         given |= {"input_format": "null", "hidden_format": "null"}
     flags = [f"--model.init_args.{key}={value}" for key, value in given.items()]

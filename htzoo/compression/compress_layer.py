@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from htzoo.formats import Format
 from htzoo.nn import GRU, LSTM, RNN, Embedding, Linear
-from htzoo.nn.recurrent_layer import LayerFormats, Recurrent
+from htzoo.nn.layer_formats import LayerFormats
+from htzoo.nn.recurrent_layer import Recurrent
 from htzoo.nn.weight import set_weight
 
 Layer: TypeAlias = Linear | Embedding | Recurrent
@@ -40,7 +41,7 @@ _COUNTERPARTS: dict[type[nn.Module], _Counterpart] = {
 
 
 @torch.no_grad()
-def compress(
+def compress_layer(
     module: nn.Module,
     format: Format | None = None,
     *,
@@ -79,8 +80,7 @@ def compress(
         ValueError: the layer has no counterpart, a format does not fit its sizes, or formats exclude each other.
     """
     dense = module.to_dense() if isinstance(module, Layer) else module
-    counterpart = _COUNTERPARTS.get(type(dense))
-    if counterpart is None:
+    if not isinstance(dense, tuple(_COUNTERPARTS)):
         known = ", ".join(cls.__name__ for cls in _COUNTERPARTS)
         raise ValueError(f"module is a {type(module).__name__}: give one of {known} of torch.nn or htzoo.nn")
     if format is not None and input_format is not None:
@@ -104,20 +104,63 @@ def compress(
         raise ValueError(
             f"projection_format is given, but {type(dense).__name__} layers have no projection: leave it out"
         )
+    layer = counterpart_of(dense, **formats)
+    if isinstance(layer, Embedding):
+        layer.set_dense(dense.weight)  # type: ignore[arg-type]
+    elif isinstance(layer, Linear):
+        set_weight(layer.weight, dense.weight)  # type: ignore[arg-type]
+    else:
+        for name in layer.matrices():
+            parts = (
+                [name] if hasattr(dense, name) else [name.replace("weight", f"weight_{part}") for part in ("ih", "hh")]
+            )
+            set_weight(getattr(layer, name), torch.cat([getattr(dense, part) for part in parts], 1))
+    return layer.train(module.training)
+
+
+@torch.no_grad()
+def dense_copy(module: nn.Module) -> nn.Module:
+    """A layer of :mod:`torch.nn` with a plain parameter for every weight, whatever computes them in ``module``."""
+    cls: Any
+    cls, counterpart = next((cls, found) for cls, found in _COUNTERPARTS.items() if isinstance(module, cls))
+    options = {name: getattr(module, name) for name in counterpart.options}
+    if cls is not nn.Embedding:
+        options["bias"] = module.bias if isinstance(module.bias, bool) else module.bias is not None
+    some = next(module.parameters())
+    plain: nn.Module = cls(**options, device=some.device, dtype=some.dtype)
+    for name, parameter in plain.named_parameters():
+        parameter.copy_(getattr(module, name))
+    plain.requires_grad_(any(parameter.requires_grad for parameter in module.parameters()))
+    return plain.train(module.training)
+
+
+@torch.no_grad()
+def counterpart_of(dense: nn.Module, **formats: Any) -> Layer:
+    """The layer of :mod:`htzoo.nn` with these formats; what has no format is copied, cores are still to be set.
+
+    Args:
+        dense: a linear, embedding or recurrent layer of :mod:`torch.nn`.
+        formats: arguments of the layer's constructor.
+
+    Returns:
+        The layer, with the dtype and the device of ``dense``, frozen where all of it is.
+
+    Raises:
+        ValueError: the layer has no counterpart, or a format does not fit its sizes.
+    """
+    counterpart = next((found for cls, found in _COUNTERPARTS.items() if isinstance(dense, cls)), None)
+    if counterpart is None:
+        known = ", ".join(cls.__name__ for cls in _COUNTERPARTS)
+        raise ValueError(f"module is a {type(dense).__name__}: give one of {known} of torch.nn or htzoo.nn")
     parameters = dict(dense.named_parameters())
     some = next(iter(parameters.values()))
-    if not isinstance(dense, nn.Embedding):
-        formats["bias"] = any(name.startswith("bias") for name in parameters)
     options = {name: getattr(dense, name) for name in counterpart.options}
+    if not isinstance(dense, nn.Embedding):
+        options["bias"] = any(name.startswith("bias") for name in parameters)
     layer = counterpart.layer(**options, **formats, device=some.device, dtype=some.dtype)
-    if isinstance(layer, Embedding):
-        layer.set_dense(parameters.pop("weight"))
     for name, value in parameters.items():
-        if hasattr(layer, name):
-            set_weight(getattr(layer, name), value)
-    for name in layer.matrices() if isinstance(layer, Recurrent) else ():
-        if name.startswith("weight_l"):  # the joint weight
-            parts: list[Tensor] = [parameters[name.replace("weight", f"weight_{part}")] for part in ("ih", "hh")]
-            set_weight(getattr(layer, name), torch.cat(parts, 1))
+        own = getattr(layer, name, None)  # a joint weight stands for two
+        if isinstance(own, Tensor):
+            own.copy_(value)
     layer.requires_grad_(any(parameter.requires_grad for parameter in parameters.values()))
-    return layer.train(module.training)
+    return layer

@@ -18,6 +18,7 @@ from htzoo.data.clips.frame_sampler import FrameSampler
 from htzoo.formats import find_format
 from htzoo.hub.config import ModelConfig
 from htzoo.models import count_parameters
+from htzoo.nn.layer_arguments import formats_in
 from htzoo.report.markdown import code, code_block, escape, link
 from htzoo.report.parameter_table import parameter_table
 from htzoo.report.summary import RunSummary, class_table, outcome, training_table
@@ -144,9 +145,8 @@ def _licence(training: Training | None) -> str:
 
 
 def _formats(config: ModelConfig) -> list[str]:
-    found = [config.arguments.get(key) for key in ("input_format", "hidden_format", "joint_format")]
-    flat = [one for value in found for one in (value if isinstance(value, list | tuple) else [value])]
-    return sorted({str(value["name"]) for value in flat if value is not None})
+    found = (config.arguments.get(key) for key in ("input_format", "hidden_format", "joint_format"))
+    return sorted({str(form["name"]) for value in found for form in formats_in(value)})
 
 
 def _body(config: ModelConfig, module: nn.Module, training: Training | None, load_as: str) -> Iterator[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from htzoo.compression.compress_model import WeightReport, compress_layer
-from htzoo.formats import Format
+from htzoo.compression.compress_model import WeightReport
+from htzoo.compression.one_layer import compress_with_report
 from htzoo.hub.classifier import ZooClassifier
 from htzoo.nn.layer_arguments import layer_formats
+from htzoo.nn.layer_formats import LayerFormats
 
 
 def compress_classifier(
-    model: ZooClassifier, formats: Mapping[str, Format | None]
+    model: ZooClassifier, formats: Mapping[str, LayerFormats]
 ) -> tuple[ZooClassifier, list[WeightReport]]:
     """A copy of a video classifier with its recurrent layer in other formats.
 
@@ -28,7 +29,7 @@ def compress_classifier(
     Raises:
         ValueError: a format does not fit the layer.
     """
-    layer, rows = compress_layer(model.recurrent, formats)
+    layer, rows = compress_with_report(model.recurrent, formats)
     arguments = model.config.arguments
     new = {name: value for name, value in layer_formats(layer).items() if name in arguments}
     small = ZooClassifier(

@@ -29,7 +29,8 @@ from htzoo.hub.value_checks import (
 from htzoo.models import VideoClassifier
 from htzoo.nn import GRU, LSTM, RNN
 from htzoo.nn.layer_arguments import layer_arguments
-from htzoo.nn.recurrent_layer import Recurrent, formats_from_plain
+from htzoo.nn.layer_formats import formats_from_plain
+from htzoo.nn.recurrent_layer import Recurrent
 
 MODELS: dict[str, type[VideoClassifier]] = {"VideoClassifier": VideoClassifier}
 LAYERS: dict[str, type[Recurrent]] = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}

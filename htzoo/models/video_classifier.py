@@ -18,7 +18,7 @@ from htzoo.models.backbone import Backbone
 from htzoo.models.pixel_scaling import PixelScaling, scale_pixels
 from htzoo.nn import GRU, LSTM, RNN
 from htzoo.nn.layer_arguments import layer_formats
-from htzoo.nn.recurrent_layer import LayerFormats, formats_from_plain
+from htzoo.nn.layer_formats import LayerFormats, formats_from_plain
 
 Pooling = Literal["last", "mean"]
 CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}

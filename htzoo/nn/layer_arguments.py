@@ -6,7 +6,8 @@ import re
 from inspect import signature
 from typing import Any
 
-from htzoo.formats import Dense
+from htzoo.formats import Dense, Format
+from htzoo.nn.layer_formats import LayerFormats
 from htzoo.nn.recurrent_layer import Recurrent
 
 _WEIGHTS = {
@@ -31,6 +32,18 @@ def layer_formats(layer: Recurrent) -> dict[str, Any]:
     """
     arguments = signature(type(layer)).parameters
     return {name: _formats_of(layer, weight) for name, weight in _WEIGHTS.items() if name in arguments}
+
+
+def plain_formats(formats: LayerFormats) -> Any:
+    """The opposite of :func:`~htzoo.nn.recurrent_layer.formats_from_plain`."""
+    if formats is None or isinstance(formats, Format):
+        return None if formats is None else formats.to_dict()
+    return [plain_formats(one) for one in formats]
+
+
+def formats_in(values: Any) -> list[dict[str, Any]]:
+    """The formats in an argument of :func:`layer_formats`: none, one, or those of a list that are not dense."""
+    return [value for value in (values if isinstance(values, list | tuple) else [values]) if value is not None]
 
 
 def _formats_of(layer: Recurrent, weight: str) -> dict[str, Any] | list[dict[str, Any] | None] | None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from htzoo.formats import Format, format_from_dict
+from htzoo.formats import Format
 from htzoo.formats.modes import is_exporting
-from htzoo.formats.network import Core, Network
-from htzoo.formats.text import network_text
 from htzoo.nn.errors import InputError
 from htzoo.nn.export import recur_for_export
+from htzoo.nn.layer_formats import LayerFormats, each_layer
+from htzoo.nn.projection import without_projection
 from htzoo.nn.recurrence import Cell, Hidden, State, recur
-from htzoo.nn.sequence import Order, Rows, pack, unpack
+from htzoo.nn.sequence import Rows, pack, unpack
 from htzoo.nn.weight import (
     AnyWeight,
     Matrix,
@@ -27,8 +27,6 @@ from htzoo.nn.weight import (
     matrix_of,
     reset_weight,
 )
-
-LayerFormats: TypeAlias = Format | Sequence[Format | None] | None
 
 
 class Recurrent(nn.RNNBase):
@@ -131,9 +129,9 @@ class Recurrent(nn.RNNBase):
         self._flat_weights_names: list[str] = []
         self._flat_weight_refs: list[Any] = []
         formats = {
-            "weight_ih": _each_layer("input_format", input_format, num_layers, first_only=True),
-            "weight_hh": _each_layer("hidden_format", hidden_format, num_layers),
-            "weight_hr": _each_layer("projection_format", projection_format, num_layers),
+            "weight_ih": each_layer("input_format", input_format, num_layers, first_only=True),
+            "weight_hh": each_layer("hidden_format", hidden_format, num_layers),
+            "weight_hr": each_layer("projection_format", projection_format, num_layers),
         }
         width = input_size
         for layer, suffix in self._cells():
@@ -250,7 +248,7 @@ class Recurrent(nn.RNNBase):
             start = tuple(value[k] for value in initial)
             projection = self._projection(suffix)
             if projection is not None:
-                gates, start, weight_hh = _unprojected(gates, rows.order, start, weight_hh, projection, reverse)
+                gates, start, weight_hh = without_projection(gates, rows.order, start, weight_hh, projection, reverse)
             hidden = Hidden(weight_hh.text, weight_hh.cores, hidden_columns, hidden_bias)
             y, end = recur(self.cell, gates, rows.order, start, hidden, reverse)
             if projection is not None:
@@ -390,17 +388,6 @@ class OneState(Recurrent):
         return output, h_n
 
 
-def formats_from_plain(values: Any) -> LayerFormats:
-    """A format, or a list with one for each layer, from what :meth:`~htzoo.formats.Format.to_dict` wrote.
-
-    Raises:
-        ValueError: a format is unknown, or has wrong arguments.
-    """
-    if isinstance(values, Sequence):
-        return tuple(None if value is None else format_from_dict(value) for value in values)
-    return None if values is None else format_from_dict(values)
-
-
 def _names(suffix: str, bias: bool, projects: bool) -> list[str]:
     """Names of a layer's and direction's tensors, in PyTorch's order."""
     names = ["weight", "weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if bias else [])]
@@ -409,47 +396,3 @@ def _names(suffix: str, bias: bool, projects: bool) -> list[str]:
 
 def _tensors(value: AnyWeight) -> list[Any]:
     return list(value.cores) if isinstance(value, Weight) else [value]
-
-
-def _each_layer(name: str, given: LayerFormats, layers: int, *, first_only: bool = False) -> list[Format | None]:
-    """One format for each layer; a single one is of the first layer, or of all."""
-    if given is None or isinstance(given, Format):
-        return [given if layer == 0 or not first_only else None for layer in range(layers)]
-    found = list(given)
-    if len(found) != layers or not all(form is None or isinstance(form, Format) for form in found):
-        raise ValueError(f"{name} is {given!r}: give one format, or a list of {layers}, each a format or None")
-    return found
-
-
-def _unprojected(
-    gates: Tensor, order: Order, start: State, hidden: Matrix, projection: Matrix, reverse: bool
-) -> tuple[Tensor, State, Matrix]:
-    """A recurrence without projection that runs through the same states.
-
-    With h = P r, where r is the hidden state before its projection P, the hidden weight acts on r as U P. The initial
-    state h_0 stands for no r: what U makes of it is added to every sequence's first step, and r starts at 0.
-
-    Returns:
-        The input part of the pre-activations, the initial state, and U P.
-    """
-    h = start[0]
-    first = hidden(h).to(gates.dtype)
-    sizes = order.batch_sizes
-    steps = list(order.split(gates))
-    begun = 0
-    for t in reversed(range(len(sizes))) if reverse else (0,):
-        if sizes[t] > begun:  # backward in time, the longer sequences have begun already
-            added = nn.functional.pad(first[begun : sizes[t]], (0, 0, begun, 0))
-            steps[t] = steps[t] + added
-            begun = sizes[t]
-    joined = order.join(steps)
-    rest = start[1:]
-    wide = projection.in_features
-    edges = (
-        Core.of("hidden", o1=hidden.out_features, r1=hidden.in_features),
-        Core.of("projection", r1=hidden.in_features, i1=wide),
-    )
-    network = Network(edges, ("i1",), ("o1",))
-    cores = (hidden.to_dense(), projection.to_dense())
-    both = Matrix(hidden.format, wide, hidden.out_features, cores, network_text(network))
-    return joined, (h.new_zeros(h.shape[0], wide), *rest), both

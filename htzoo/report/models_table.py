@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from htzoo.formats import find_format
+from htzoo.nn.layer_arguments import formats_in
 from htzoo.report.parameter_table import PARTS, fewer, first_parameters, layer_parameters
 
 _WEIGHTS = {"input_format": "input to hidden", "hidden_format": "hidden to hidden", "joint_format": "both, joint"}
@@ -15,9 +16,14 @@ def format_name(design: Mapping[str, Any]) -> str:
     """Short names of a model's formats: ``HT``, ``HT + HT`` (both weights), ``joint HT``, ``dense``."""
     given = {key: design[key] for key in _WEIGHTS if design[key] is not None}
     names = [
-        ("joint " if key == "joint_format" else "") + find_format(value["name"]).label() for key, value in given.items()
+        ("joint " if key == "joint_format" else "") + "/".join(dict.fromkeys(map(_label, formats_in(value))))
+        for key, value in given.items()
     ]
     return " + ".join(names) if names else "dense"
+
+
+def _label(values: Mapping[str, Any]) -> str:
+    return find_format(values["name"]).label()
 
 
 def models_table(designs: Sequence[Mapping[str, Any]], measured: Mapping[str, float], pretrained: Sequence[str]) -> str:
@@ -70,7 +76,7 @@ def _sheet(design: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {layers}{design['cell']} {design['input_size']:,} -> {design['hidden_size']:,}"
     for key, words in _WEIGHTS.items():
         if design[key] is not None:
-            yield f"  {words}: {_format_text(design[key])}"
+            yield f"  {words}: {_formats_text(design[key])}"
     yield ""
     yield f"  {'parameters':<18}{'this model':>15}{'dense':>15}{'ratio':>11}"
     ours, dense = design["parameters"], design["dense_parameters"]
@@ -92,6 +98,13 @@ def _sheet(design: Mapping[str, Any]) -> Iterator[str]:
 
 def _line(name: str, ours: int, dense: int) -> str:
     return f"  {name:<18}{ours:>15,}{dense:>15,}{fewer(dense, ours):>11}"
+
+
+def _formats_text(values: Any) -> str:
+    if not isinstance(values, list):
+        return _format_text(values)
+    layers = ("dense" if value is None else _format_text(value) for value in values)
+    return "; ".join(f"layer {number}: {text}" for number, text in enumerate(layers, 1))
 
 
 def _format_text(values: Mapping[str, Any]) -> str:

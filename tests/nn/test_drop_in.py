@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_sequence
 from htzoo.formats import Format, TensorTrain
 from htzoo.nn import GRU, LSTM, RNN, InputError, Linear
 from htzoo.nn.layer_arguments import layer_arguments, layer_formats
-from htzoo.nn.recurrent_layer import formats_from_plain
+from htzoo.nn.layer_formats import formats_from_plain
 
 TT = TensorTrain((3, 4), (2, 4), 2)
 HIDDEN = TensorTrain((2, 4), (2, 4), 3)
@@ -209,7 +209,7 @@ def test_linear_under_autocast_gives_one_type(format: Format | None, bias: bool)
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # Dynamo's own
 def test_export_of_a_projection() -> None:
-    layer = LSTM(12, 8, 2, proj_size=5, bidirectional=True, input_format=TT, batch_first=True).eval()
+    layer = LSTM(12, 8, proj_size=5, input_format=TT, batch_first=True).eval()
     dynamic = {0: torch.export.Dim("batch", min=1, max=64), 1: torch.export.Dim("time", min=1, max=64)}
     exported = torch.export.export(layer, (torch.randn(3, 4, 12),), dynamic_shapes=(dynamic,))
     x = torch.randn(2, 7, 12)

@@ -43,14 +43,13 @@ class CacheFile:
             raise unwritable(self.path, error, "change the permissions of its folder") from error
 
 
-def note_clips(cache: Path, clips: Sequence[Path]) -> None:
-    """Note beside a cache of which files it is, if that is not known yet, and that it is used now."""
+def note_clips(cache: Path, clips: Sequence[tuple[int, int, Path]]) -> None:
+    """Note beside a cache that it is used now, and, once, size, time and path of its clips."""
     with suppress(OSError):  # a folder that cannot be written to
         os.utime(cache)
         if not _clips_of(cache).exists():
             with replacing(_clips_of(cache)) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-                for clip in clips:
-                    file.write(json.dumps([*_identity(clip), os.path.abspath(clip)]) + "\n")
+                file.writelines(json.dumps([size, time, os.path.abspath(clip)]) + "\n" for size, time, clip in clips)
 
 
 def find_caches(folder: Path) -> list[CacheFile]:

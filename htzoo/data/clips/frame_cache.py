@@ -164,12 +164,14 @@ def open_cache(
     """
     digest = hashlib.sha256(repr((_VERSION, frame_shape, sampler.motion, *(features or ()))).encode())
     lengths = []
+    noted = []
     known: dict[object, tuple[int, str]] = {}  # most of 300,000 clips have a length that another one has too
     for clip in clips:
         try:
             status = os.stat(clip.path)
         except OSError as error:
             raise DataError(f"{clip.path} cannot be read ({error.strerror}); prepare the dataset again.") from error
+        noted.append((status.st_size, status.st_mtime_ns, clip.path))
         # Size and time as well as the digest of the source file: the clip may have been made anew, or replaced.
         identity = clip.digest or os.path.abspath(clip.path)
         key = (clip.frames, clip.name) if sampler.sampling == "fixed_random" else clip.frames
@@ -187,5 +189,5 @@ def open_cache(
         needed = sum(lengths) * int(np.prod(shape)) * np.dtype(dtype).itemsize
         make_room(folder.parent, needed, limit)
     cache = FrameCache(path, lengths, shape, dtype)
-    note_clips(path, [clip.path for clip in clips])
+    note_clips(path, noted)
     return cache

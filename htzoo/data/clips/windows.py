@@ -36,7 +36,7 @@ def read_windows(
     if not (seconds > 0 and stride > 0):
         raise ValueError(f"window is {seconds} s and stride {stride} s; give seconds above zero.")
     with VideoFile(path) as video:
-        rate = video.rate
+        rate = video.mean_rate
         if rate is None:
             raise VideoError(f"{os.fspath(path)} does not state its frame rate; label it as one clip instead.")
         length, step = max(1, round(seconds * rate)), max(1, round(stride * rate))

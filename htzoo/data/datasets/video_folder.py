@@ -25,6 +25,7 @@ from htzoo.data.prepare.source_files import read_tree
 from htzoo.data.source import ClipLabel
 from htzoo.data.video.checksum import digest_of
 from htzoo.data.video.container import VIDEO_SUFFIXES
+from htzoo.data.video.image_folder import on_disk
 from htzoo.data.video.video_file import count_frames
 
 _LISTED = 5  # files in one message
@@ -230,7 +231,7 @@ class VideoFolder(VideoDataModule):
             return self._readings
         checksums = Checksums(self.root)
         found = [(row, _find(self._folder, row.path)) for row in self._rows]
-        broken = {row: "is missing" for row, file in found if not file.is_file()}
+        broken = {row: "is missing" for row, file in found if not file.exists()}
         there = [(row, file) for row, file in found if row not in broken]
         there = self._without_copies(there)
         checksums.compare([file for _, file in there])
@@ -323,8 +324,8 @@ def _find(folder: Path, path: str) -> Path:
     """The file of a path, also if its accented letters are written in the other of their two Unicode forms."""
     file = folder / path
     if path.isascii() or os.path.exists(file):
-        return file
-    others = (folder / unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
+        return on_disk(file)
+    others = (on_disk(folder / unicodedata.normalize(form, path)) for form in ("NFC", "NFD"))
     return next(filter(os.path.exists, others), file)
 
 

@@ -9,9 +9,12 @@ from av.stream import Disposition
 
 from htzoo.data.errors import VideoError
 
+# Added to the path of a folder of numbered images in lists of videos, where no folder can be seen by its name.
+IMAGE_FOLDER = ".images"
 # File name suffixes of videos; commands that search folders skip other files.
 VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m1v", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
+    {IMAGE_FOLDER}
+    | {".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m1v", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
     | {".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
 )
 # FFmpeg guesses the format from the contents. Without this list, an image, a text file or a playlist (which can name

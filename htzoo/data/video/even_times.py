@@ -25,7 +25,7 @@ def shown_at_even_times(times: Times) -> Indices:
     if len(times) < 2:
         return np.arange(len(times))
     begins = times - times[0]
-    duration = begins[-1] + np.median(np.diff(begins))  # containers are often wrong about the last frame's duration
+    duration = 2 * begins[-1] - begins[-2]  # containers are often wrong about how long the last frame is shown
     middles = (np.arange(len(times)) + 0.5) * duration / len(times)
     shown: Indices = np.searchsorted(begins, middles, side="right") - 1
     return shown

@@ -1,24 +1,30 @@
 """A folder of numbered images, such as frame_0001.jpg, frame_0002.jpg, ..., read as a video."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import av
 
 from htzoo.data.errors import VideoError
-from htzoo.data.video.container import existing, open_container, video_stream
+from htzoo.data.video.container import IMAGE_FOLDER, VIDEO_SUFFIXES, existing, open_container, video_stream
 from htzoo.data.video.decode import decode
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
-def is_image_folder(folder: Path) -> bool:
-    """Whether a folder holds numbered images and no folders, so that it is one clip."""
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    images = [entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES and _number_in(entry) is not None]
-    return bool(images) and not any(entry.is_dir() for entry in entries)
+def are_frames(names: Iterable[str]) -> bool:
+    """Whether files of these names make their folder one clip: at least two numbered images, and no video."""
+    paths = [Path(name) for name in names]
+    images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and _number_in(path) is not None]
+    return len(images) > 1 and not any(path.suffix.lower() in VIDEO_SUFFIXES for path in paths)
+
+
+def on_disk(path: Path) -> Path:
+    """The file of a path in a list of videos, or the folder of numbered images."""
+    folder = path.with_suffix("")
+    return folder if path.suffix == IMAGE_FOLDER and folder.is_dir() and not path.exists() else path
 
 
 def numbered_images(folder: Path) -> list[Path]:

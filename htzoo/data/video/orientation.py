@@ -34,6 +34,12 @@ class Orientation:
 
 
 UPRIGHT = Orientation()
+_QUARTER_TURNS = (
+    UPRIGHT,
+    Orientation(True, True, False),
+    Orientation(False, True, True),
+    Orientation(True, False, True),
+)
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
@@ -45,6 +51,10 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
         matrix = bytes(frame.side_data[Type.DISPLAYMATRIX])  # type: ignore[typeddict-item]  # av's hints lack it
     except KeyError:
         return UPRIGHT
+    except (
+        ValueError
+    ):  # there is side data of a kind that av does not know, such as EXIF; mirrored ones are then not seen
+        return _QUARTER_TURNS[round(frame.rotation / 90) % 4]
     a, b, _, c, d, *_ = struct.unpack("=9i", matrix)
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Orientation(False, d < 0, a < 0)

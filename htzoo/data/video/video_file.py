@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import cached_property
+from itertools import chain, repeat
 from types import TracebackType
 
 import av
@@ -115,6 +116,13 @@ class VideoFile:
         rates = (stream.average_rate, stream.guessed_rate)
         return next((float(rate) for rate in rates if rate is not None and 1 <= rate <= 240), None)
 
+    @property
+    def mean_rate(self) -> float | None:
+        """Frames a second on average, by the time stamps where there are any; otherwise as the header says."""
+        if self.times is None or len(self.times) < 2:
+            return self.rate
+        return float((len(self.times) - 1) / self.times[-1])
+
     @cached_property
     def times(self) -> Times | None:
         """When each frame appears, in seconds from the first; None where the container has no time stamps."""
@@ -165,15 +173,15 @@ class VideoFile:
             raise no_frame(self.path)
 
     def frames_at_even_rate(self, rate: float) -> Iterator[av.VideoFrame]:
-        """Yield frames as `frames` does, repeated and dropped so that there are `rate` a second by their time stamps.
+        """Frames as `frames` yields them, repeated and dropped so that there are `rate` a second by their time stamps.
 
         Raises:
             VideoError: The file is damaged or has no frame.
         """
         if self.times is None:
-            yield from self.frames()
-            return
-        yield from at_even_rate(((frame.time, frame) for frame in self.frames()), rate)
+            return self.frames()
+        times = chain(self.times.tolist(), repeat(None))  # not the frames' own: decoders lose the last ones
+        return at_even_rate(zip(times, self.frames(), strict=False), rate)
 
     def read(self, indices: Indices, size: tuple[int, int] | None = None) -> Frames:
         """Read frames, counted from 0 in the order in which they are shown.
