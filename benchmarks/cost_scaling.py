@@ -34,7 +34,7 @@ from htzoo.formats import (
     TensorRing,
     TensorTrain,
     Tucker,
-    multiply_adds,
+    count_macs,
 )
 from htzoo.formats.suggest import balanced_modes
 from htzoo.nn import Weight
@@ -108,7 +108,7 @@ def _point(point: dict[str, Any], device: torch.device, repeats: int) -> dict[st
     found = {
         name: {
             "step": Time.of(times[name]).median,
-            "multiply_adds": multiply_adds(weight.network, point["rows"]),
+            "macs": count_macs(weight.network, point["rows"]),
             "parameters": weight.num_parameters,
         }
         for name, weight in weights.items()

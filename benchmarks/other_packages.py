@@ -69,7 +69,7 @@ def main() -> int:
     torch.manual_seed(0)
     device = torch.device(given.device)
     setting = _setting(given.setting)
-    entries = measure.rivals(setting, device, hidden_floor=False)
+    entries = measure.baselines(setting, device, hidden_floor=False)
     entries |= measure.layers(setting, device)
     entries |= _peers(setting, device)
     result = results(setting, measure.measure(entries, setting, device, given.repeats))
@@ -171,7 +171,7 @@ def _tensorly_torch(chosen: Any, setting: Setting) -> dict[str, tuple[nn.Module,
 def _compare(result: dict[str, Any]) -> None:
     """Add, for every format, the step of the fastest other package and its ratio to htzoo's."""
     steps = {row["name"]: row["step"]["median"] for row in result["rows"] if row["step"] is not None}
-    own = [row["name"] for row in result["rows"] if row["step"] is not None and not row["rival"]]
+    own = [row["name"] for row in result["rows"] if row["step"] is not None and not row["baseline"]]
     result["compared"] = {}
     for name in own:
         known = tuple(f"{name}, {package}" for package in PACKAGES.values())

@@ -88,7 +88,7 @@ def _in_short(bench: dict[str, Any], peers: dict[str, Any], cnn: dict[str, Any])
 
 
 def _compressed(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [row for row in document["settings"][0]["rows"] if not row["rival"] and row["name"] != "Dense"]
+    return [row for row in document["settings"][0]["rows"] if not row["baseline"] and row["name"] != "Dense"]
 
 
 def _tables(document: dict[str, Any]) -> str:
@@ -117,7 +117,7 @@ def _draw_scaling(document: dict[str, Any], output: Path) -> None:
         rows = figure.subplots(2, len(LABELS), sharex="col", sharey="row")
         for column, sweep in enumerate(LABELS):
             points = [point for point in document["points"] if point["sweep"] == sweep]
-            for axes, key in zip(rows[:, column], ("step", "multiply_adds"), strict=True):
+            for axes, key in zip(rows[:, column], ("step", "macs"), strict=True):
                 for name, (colour, marker) in LOOKS.items():
                     drawn = [(p[sweep], p["formats"][name][key]) for p in points if name in p["formats"]]
                     x, y = zip(*drawn, strict=True) if drawn else ((), ())

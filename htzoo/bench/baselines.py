@@ -1,4 +1,4 @@
-"""The plain layers that every format is measured against."""
+"""The layers that every format is compared with."""
 
 from __future__ import annotations
 

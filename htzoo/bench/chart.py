@@ -39,7 +39,7 @@ def plot_bench(results: Sequence[Mapping[str, Any]], output: Path, footer: str) 
 def _draw(axes: Axes, result: Mapping[str, Any]) -> None:
     rows = [row for row in result["rows"] if row["step"] is not None]
     medians = [row["step"]["median"] for row in rows]
-    colours = [GREY if row["rival"] else BLUE for row in rows]
+    colours = [GREY if row["baseline"] else BLUE for row in rows]
     spread = [
         [row["step"]["median"] - row["step"]["lower"] for row in rows],
         [row["step"]["upper"] - row["step"]["median"] for row in rows],
@@ -52,7 +52,7 @@ def _draw(axes: Axes, result: Mapping[str, Any]) -> None:
     reading = next(row for row in result["rows"] if row["step"] is None)["forward"]["median"]
     axes.axvline(reading, color=INK, linewidth=1, linestyle=":")
     axes.text(reading, len(rows) - 0.35, " one read of the frames", fontsize=8, color=INK, va="bottom")
-    ours = [row for row in rows if not row["rival"]]
+    ours = [row for row in rows if not row["baseline"]]
     # The faster of the two dense baselines is the one to beat.
     key, baseline = min(
         (("faster_than_loop", "the hand loop"), ("faster_than_vendor", "nn." + result["cell"])),
@@ -60,7 +60,7 @@ def _draw(axes: Axes, result: Mapping[str, Any]) -> None:
     )
     for place, row in zip(places, rows, strict=True):
         text = f"{row['step']['median']:,.1f} ms"
-        if not row["rival"]:
+        if not row["baseline"]:
             text += f", {row[key]:,.1f}x faster than {baseline}"
         axes.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK)
     axes.set_xscale("log")

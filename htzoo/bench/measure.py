@@ -16,7 +16,7 @@ import htzoo.nn
 from htzoo.bench.baselines import FLOOR_RANK, GATES, HandLoop, vendor_layer
 from htzoo.bench.memory import peak_memory
 from htzoo.bench.settings import Setting
-from htzoo.formats import Dense, multiply_adds
+from htzoo.formats import Dense, count_macs
 from htzoo.formats.chain import machine_of
 from htzoo.formats.column_slice import columns_of
 from htzoo.nn.recurrent_layer import Recurrent
@@ -46,26 +46,25 @@ class Time:
 
 @dataclass(frozen=True)
 class Row:
-    """What was found of one layer.
+    """The measurements of one layer.
 
     Args:
         name: of the layer.
-        rival: whether it is one of the plain layers that the others are measured against.
-        input_parameters: numbers in the input-to-hidden weight (in the joint weight, where there is one).
-        parameters: numbers in the whole layer.
-        multiply_adds: of the input-to-hidden and hidden-to-hidden products of one frame, forward, as planned; None
-            where nothing is planned.
+        baseline: whether it is one of the layers that the others are compared with.
+        input_parameters: parameters of the input-to-hidden weight, or of the joint weight if there is one.
+        parameters: parameters of the whole layer.
+        macs: MACs of both weights for one frame, forward, as planned; None if nothing is planned.
         forward: time of the whole sequence, without gradients.
-        step: forward and backward, the gradients of all parameters; None where there is nothing to train.
-        memory: most bytes held at any moment of a step beyond what was held before: what is kept for the backward,
+        step: time of forward and backward with the gradients of all parameters; None if there is nothing to train.
+        memory: maximum bytes held at any moment of a step beyond what was held before: what is kept for the backward,
             temporary results, and the gradients.
     """
 
     name: str
-    rival: bool
+    baseline: bool
     input_parameters: int
     parameters: int
-    multiply_adds: int | None
+    macs: int | None
     forward: Time
     step: Time | None
     memory: int | None
@@ -73,23 +72,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A layer that takes part.
+    """A layer to be measured.
 
     Args:
         layer: maps frames (batch, time, input_size) to a tuple that begins with outputs (batch, time, hidden_size).
-        rival: see :class:`Row`.
+        baseline: see :class:`Row`.
         input_parameters: see :class:`Row`.
-        multiply_adds: see :class:`Row`.
+        macs: see :class:`Row`.
     """
 
     layer: nn.Module
-    rival: bool
+    baseline: bool
     input_parameters: int
-    multiply_adds: int | None
+    macs: int | None
 
 
-def rivals(setting: Setting, device: torch.device, *, hidden_floor: bool) -> dict[str, Contestant]:
-    """The plain layers: PyTorch's, the dense product with a loop by hand, and the floor.
+def baselines(setting: Setting, device: torch.device, *, hidden_floor: bool) -> dict[str, Contestant]:
+    """The layers to compare with: PyTorch's, the dense product with a loop written by hand, and the floor.
 
     Args:
         setting: the sizes.
@@ -127,7 +126,7 @@ def layers(setting: Setting, device: torch.device) -> dict[str, Contestant]:
 
 
 def contestant(layer: Recurrent, setting: Setting) -> Contestant:
-    """A layer of :mod:`htzoo.nn` with what is known of it before it runs."""
+    """A layer of :mod:`htzoo.nn` with its parameters and MACs."""
     parameter = next(layer.parameters())
     size = input_parameters = 0
     for name, weight in layer.matrices().items():
@@ -143,14 +142,14 @@ def contestant(layer: Recurrent, setting: Setting) -> Contestant:
             rows = setting.batch * (1 if part.startswith("weight_hh") else setting.frames)
             wanted = part.startswith("weight_hh")
             machine = machine_of(network, rows, parameter.device, parameter.dtype, input_gradient=wanted)
-            size += multiply_adds(network, rows, machine)
+            size += count_macs(network, rows, machine)
         if not name.startswith("weight_hh"):
             input_parameters += weight.num_parameters
     return Contestant(layer, False, input_parameters, size)
 
 
 def compresses_hidden(layer: nn.Module) -> bool:
-    """Whether a layer's hidden-to-hidden weight, or the joint one, is no plain matrix."""
+    """Whether a layer's hidden-to-hidden weight, or its joint weight, is not dense."""
     weights = layer.matrices() if isinstance(layer, Recurrent) else {}
     return any(not isinstance(part.format, Dense) for name, part in weights.items() if not name.startswith("weight_ih"))
 
@@ -164,7 +163,7 @@ def measure(
     gradient. A bar on standard error shows how far it is.
 
     Args:
-        contestants: name -> layer; a rival that is not trained is added: reading all frames once.
+        contestants: name -> layer; a baseline that is not trained is added: reading all frames once.
         setting: the sizes.
         device: where it runs.
         repeats: rounds that are counted, after two that are not.
@@ -197,9 +196,7 @@ def measure(
     for name, entry in contestants.items():
         parameters = sum(value.numel() for value in entry.layer.parameters())
         times = Time.of(forwards[name]), Time.of(steps[name])
-        rows.append(
-            Row(name, entry.rival, entry.input_parameters, parameters, entry.multiply_adds, *times, memory[name])
-        )
+        rows.append(Row(name, entry.baseline, entry.input_parameters, parameters, entry.macs, *times, memory[name]))
     return rows
 
 
@@ -218,7 +215,7 @@ def _clear(layer: nn.Module) -> None:
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """How long the device is at work, which on a GPU begins when the queue is empty."""
+    """Seconds that the device works. On a GPU, timing starts when its queue is empty."""
     if device.type != "cuda":
         start = perf_counter()
         work()

@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes."""
+"""The peak memory of a function call."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> int:
-    """Most bytes that tensors hold at any moment of ``work``, beyond what they hold before it.
+    """Maximum bytes that tensors hold at any moment of ``work``, beyond what they hold before it.
 
     On a GPU this is the caching allocator's own count. On a CPU every allocation and release that PyTorch's profiler
-    sees is added up: exact for tensors, temporary ones inside operators included; what the matrix library sets aside
-    for itself is not seen.
+    sees is added up: exact for tensors, temporary ones inside operators included; buffers inside the matrix library
+    are not seen.
 
     Args:
-        work: what to run; run it once before, so that nothing is set up in it.
+        work: what to run; run it once before, so that one-time set-up is not measured.
         device: where it runs.
     """
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""What was measured, as plain data and as Markdown."""
+"""Measurements as plain data and as a Markdown table."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def markdown(result: Mapping[str, Any], *, gpu: bool) -> str:
             cells = [row["name"], "", "", "", _time(row["forward"]), "", "", "", "", ""] + ([""] if gpu else [])
         else:
             cells = [
-                f"*{row['name']}*" if row["rival"] else row["name"],
+                f"*{row['name']}*" if row["baseline"] else row["name"],
                 f"{row['input_parameters']:,}",
                 f"{row['parameters']:,}",
-                "" if row["multiply_adds"] is None else f"{row['multiply_adds']:,}",
+                "" if row["macs"] is None else f"{row['macs']:,}",
                 _time(row["forward"]),
                 _time(row["step"]),
                 f"{row['faster_than_vendor']:.1f}",

@@ -206,5 +206,5 @@ def _measured(
             layer.to_empty(device=device).reset_parameters()
             contestants[name] = measure.contestant(layer, setting)
     hidden = any(measure.compresses_hidden(entry.layer) for entry in contestants.values())
-    plain = measure.rivals(setting, device, hidden_floor=hidden)
+    plain = measure.baselines(setting, device, hidden_floor=hidden)
     return results(setting, measure.measure({**plain, **contestants}, setting, device, repeats))

@@ -150,7 +150,7 @@ def _parser(shape_names: Sequence[str]) -> argparse.ArgumentParser:
         "--macs",
         type=_limit,
         metavar="N",
-        help="multiply-adds a frame that each new weight may take, or 2x for 2 times fewer than a dense one takes",
+        help="MACs a frame that each new weight may take, or 2x for 2 times fewer than a dense one takes",
     )
     parser.add_argument("--joint", action="store_true", help="one network for both weights of the first layer")
     parser.add_argument(
@@ -238,7 +238,7 @@ def _numbers(text: str) -> int | tuple[int, ...]:
 
 
 def _limit(text: str) -> tuple[float, bool]:
-    """A number of parameters or multiply-adds, or how many times fewer (True)."""
+    """A number of parameters or MACs, or how many times fewer (True)."""
     try:
         number = float(text.removesuffix("x").replace(",", ""))
     except ValueError:
@@ -328,7 +328,7 @@ def _parameters(flag: str, limit: tuple[float, bool] | None, layer: nn.Module, n
 def _suggested(
     kind: type[Format], columns: int, hidden: int, gates: int, budget: int | None, limit: tuple[float, bool] | None
 ) -> Format:
-    """The format within limits of parameters and of multiply-adds."""
+    """The format within limits of parameters and of MACs."""
     from htzoo.formats.suggest import suggest
 
     macs = limit and int(gates * hidden * columns / limit[0] if limit[1] else limit[0])

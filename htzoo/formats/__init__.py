@@ -13,7 +13,7 @@ from htzoo.formats.kronecker_cp import KroneckerCP
 from htzoo.formats.low_rank import LowRank
 from htzoo.formats.network import Core, Network
 from htzoo.formats.registry import find_format, format_classes, format_from_dict, format_names
-from htzoo.formats.search import multiply_adds
+from htzoo.formats.search import count_macs
 from htzoo.formats.suggest import suggest
 from htzoo.formats.tensor_ring import TensorRing
 from htzoo.formats.tensor_train import TensorTrain
@@ -33,10 +33,10 @@ __all__ = [
     "TensorRing",
     "TensorTrain",
     "Tucker",
+    "count_macs",
     "find_format",
     "format_classes",
     "format_from_dict",
     "format_names",
-    "multiply_adds",
     "suggest",
 ]

@@ -1,4 +1,4 @@
-"""Neighbouring columns of a network's matrix, as a network of their own."""
+"""A range of columns of a network's matrix, as a network of its own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from htzoo.formats.network import Network
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of a network's matrix. The cores are sliced where that is possible, and inputs get zeros for the rest.
+    """A range of columns. Cores are sliced as far as the modes allow; zeros added to the inputs stand for the rest.
 
     Args:
         network: the network of the sliced cores.
         slices: (edge, start, stop) of every sliced input mode.
-        padding: how many zeros an input gets in front and behind.
+        padding: number of zeros in front of and behind each input.
     """
 
     network: Network
@@ -26,7 +26,7 @@ class Columns:
     padding: tuple[int, int]
 
     def cores(self, cores: Sequence[Tensor]) -> list[Tensor]:
-        """The sliced cores: views of those of the whole network. Gradient flows."""
+        """The sliced cores, which are views of the given ones. Gradients flow."""
         sliced = []
         for core, tensor in zip(self.network.cores, cores):
             for edge, start, stop in self.slices:
@@ -37,7 +37,7 @@ class Columns:
 
 
 class _Part(Network):
-    """A network that keeps the ranks of the whole, although they may be more than its own modes can use."""
+    """A network with the ranks of the whole, which may be larger than its own modes allow."""
 
     def __post_init__(self) -> None:
         """Check nothing: the whole was checked."""
@@ -47,8 +47,8 @@ class _Part(Network):
 def columns_of(network: Network, start: int, stop: int) -> Columns:
     """Columns ``start`` to ``stop`` of the matrix of ``network``.
 
-    The first input mode varies slowest, so a run of its indices is a block of columns: the smallest such block that has
-    all columns in it is taken. Where one index is enough, the next mode is sliced as well.
+    The first input mode varies slowest, so a range of its indices is a block of columns; the smallest block that
+    contains the wanted columns is taken. If one index is enough, the next mode is sliced too, and so on.
     """
     slices = []
     rest = network.in_features

@@ -17,11 +17,11 @@ Edges = tuple[str, ...]
 
 
 class Pair(NamedTuple):
-    """A contraction of two tensors, as one product of matrices or a batch of them.
+    """A contraction of two tensors, as one matrix product or a batch of them.
 
     Args:
-        left: position of the first tensor among those still there; the result goes to the end.
-        right: the same of the second; larger.
+        left: position of the first tensor among the remaining ones; the result is appended at the end.
+        right: position of the second; larger than ``left``.
         left_axes: its axes in the order: those that both tensors and the result have, its own, those summed over.
         right_axes: the same of the second, in the order: those of both, those summed over, its own.
         batch: number of axes that both tensors and the result have.
@@ -37,13 +37,13 @@ class Pair(NamedTuple):
 
 
 class PairwiseOrder(NamedTuple):
-    """In which order to contract, and what it takes.
+    """The order of contraction, and its cost.
 
     Args:
         steps: every contraction of two.
         edges: axes of the last tensor.
         macs: of all steps.
-        written: numbers written by all steps.
+        written: values written by all steps.
     """
 
     steps: tuple[Pair, ...]
@@ -82,7 +82,7 @@ def _permuted(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 
 def _multiply(pair: Pair, a: Tensor, b: Tensor) -> Tensor:
-    """What :func:`torch.einsum` does, which takes it several times longer to begin than a small product takes."""
+    """As :func:`torch.einsum`, whose start takes several times as long as a small product."""
     batch, own = a.shape[: pair.batch], a.shape[pair.batch : a.dim() - pair.inner]
     inner, others = a.shape[a.dim() - pair.inner :], b.shape[pair.batch + pair.inner :]
     counts = [math.prod(shape) for shape in (batch, own, inner, others)]
@@ -103,10 +103,10 @@ def merge_order(sizes: Mapping[str, int], edges: Sequence[Edges], result: Iterab
 def _greedy_order(
     edges: tuple[Edges, ...], shapes: tuple[tuple[int, ...], ...], result: frozenset[str]
 ) -> PairwiseOrder:
-    """Always the pair whose product grows the pool least, then costs least."""
+    """Always the pair whose product increases the total size least, then the cheapest."""
     sizes = {edge: size for labels, shape in zip(edges, shapes) for edge, size in zip(labels, shape)}
 
-    def numbers(labels: Iterable[str]) -> int:
+    def size_of(labels: Iterable[str]) -> int:
         return math.prod(sizes[edge] for edge in labels)
 
     pool = list(edges)
@@ -124,8 +124,8 @@ def _greedy_order(
                 tuple(edge for edge in both if edge not in needed),
                 tuple(edge for edge in b if edge not in both),
             )
-            cost = numbers((*a, *groups[3]))
-            grown = numbers((*groups[0], *groups[1], *groups[3])) - numbers(a) - numbers(b)
+            cost = size_of((*a, *groups[3]))
+            grown = size_of((*groups[0], *groups[1], *groups[3])) - size_of(a) - size_of(b)
             choices.append((grown, cost, left, right, groups))
         _, cost, left, right, (batch, own, inner, others) = min(choices)
         b, a = pool.pop(right), pool.pop(left)
@@ -134,7 +134,7 @@ def _greedy_order(
         steps.append(Pair(left, right, left_axes, right_axes, len(batch), len(inner)))
         pool.append((*batch, *own, *others))
         macs += cost
-        written += numbers(pool[-1])
+        written += size_of(pool[-1])
     return PairwiseOrder(tuple(steps), pool[0], macs, written)
 
 
@@ -148,11 +148,11 @@ def to_dense(network: Network, cores: Sequence[Tensor]) -> Tensor:
 def frobenius_norm(network: Network, cores: Sequence[Tensor]) -> Tensor:
     """The exact Frobenius norm of the matrix, a scalar in float64, without building the matrix.
 
-    The network is contracted with its twin over all modes, core by core in the cheapest order, so that not even the
+    The network is contracted with a copy of itself over all modes, core by core in the cheapest order, so not even the
     square of a single core is built.
     """
     open_edges = {*network.inputs, *network.outputs}
     edges = [core.edges for core in network.cores]
-    twins = [tuple(edge if edge in open_edges else f"{edge}'" for edge in core) for core in edges]
+    copies = [tuple(edge if edge in open_edges else f"{edge}'" for edge in core) for core in edges]
     values = [core.double() for core in cores]
-    return merge([*values, *values], [*edges, *twins], ()).clamp_min(0).sqrt()
+    return merge([*values, *values], [*edges, *copies], ()).clamp_min(0).sqrt()

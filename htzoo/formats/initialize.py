@@ -1,4 +1,4 @@
-"""Random cores whose network has exactly the variance that was asked for."""
+"""Random cores whose matrix has exactly the requested variance."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from htzoo.formats.network import Network
 def initialize(network: Network, cores: Sequence[Tensor], variance: float | None = None) -> None:
     """Fill ``cores`` in place so that the mean square of the entries of the matrix is ``variance``, on every draw.
 
-    An entry is a sum of T products of L numbers, so normal cores of standard deviation ``(variance / T) ** (1 / 2L)``
-    give that variance on average; one draw strays by a factor of up to two for a small network. The exact norm of the
-    draw (from Gram matrices) takes out what is left, shared evenly by the L cores.
+    An entry is a sum of T products of L values, so normal cores of standard deviation ``(variance / T) ** (1 / 2L)``
+    give that variance on average; in a small network, one draw can deviate by a factor of two. The cores are therefore
+    rescaled by the exact norm of the draw (from Gram matrices), each by the same factor.
 
     Args:
         network: how the cores are joined.
-        cores: one tensor a core, of the network's shapes.
+        cores: one tensor for each core, of the network's shapes.
         variance: mean square of an entry; 1 / in_features when None, which keeps the variance of the input.
     """
     if any(core.is_meta for core in cores):
-        return  # shapes without numbers: nothing to draw
+        return  # shapes without values: nothing to draw
     variance = 1 / network.in_features if variance is None else variance
     count = len(network.cores)
     spread = (variance / network.num_terms) ** (1 / (2 * count))

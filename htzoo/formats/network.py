@@ -15,8 +15,8 @@ class Core:
 
     Args:
         name: name of the parameter that holds the tensor.
-        edges: one label an axis. Two cores that carry the same label are summed over it together.
-        shape: one size an axis.
+        edges: one label for each axis. Cores that carry the same label are summed over it together.
+        shape: one size for each axis.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Core:
 
     @staticmethod
     def of(name: str, **sizes: int) -> Core:
-        """Write a core as ``Core.of("core_1", i1=8, o1=16, r1=4)``."""
+        """A core from its sizes: ``Core.of("core_1", i1=8, o1=16, r1=4)``."""
         return Core(name, tuple(sizes), tuple(sizes.values()))
 
 
@@ -33,8 +33,8 @@ class Core:
 class Network:
     """A matrix ``W[o, i]`` of ``prod(outputs)`` rows and ``prod(inputs)`` columns, given by its cores.
 
-    An edge label may stand in more than two cores (the shared rank of CP, the blocks of BT); ``inputs`` and
-    ``outputs`` name the open edges, slowest-varying first.
+    More than two cores may carry the same edge (the shared rank of CP, the blocks of BT); ``inputs`` and ``outputs``
+    are the open edges, slowest-varying first.
 
     Raises:
         ValueError: a rank is larger than the cores at its two ends allow.
@@ -45,10 +45,10 @@ class Network:
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse ranks that add parameters and no freedom."""
+        """Refuse ranks that add parameters without letting the matrix represent more."""
         for core in self.cores:
             for edge, size in zip(core.edges, core.shape, strict=True):
-                # What more than two cores share is fixed while this edge is summed over.
+                # An edge of more than two cores keeps its value while this edge is summed over.
                 others = self.size(e for e in core.edges if e != edge and len(self.holders(e)) <= 2)
                 if len(self.holders(edge)) == 2 and size > others:
                     raise ValueError(
@@ -71,7 +71,7 @@ class Network:
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers the cores hold together."""
+        """Number of parameters of all cores."""
         return sum(math.prod(core.shape) for core in self.cores)
 
     @property
@@ -86,7 +86,7 @@ class Network:
 
     @property
     def num_terms(self) -> int:
-        """How many products of one number from every core are added up in one entry of the matrix."""
+        """Number of terms in the sum that one entry of the matrix is; each term has one factor from every core."""
         return self.size(edge for edge in self.sizes if edge not in self.inputs and edge not in self.outputs)
 
     def size(self, edges: Iterable[str]) -> int:
@@ -102,7 +102,7 @@ class Network:
         return replace(self, cores=tuple(cores))
 
     def open_edges(self, group: Iterable[int]) -> tuple[str, ...]:
-        """Edges that the merged tensor of the cores in ``group`` keeps: modes, and edges to cores outside it."""
+        """Edges that remain when the cores in ``group`` are merged: modes, and edges to cores outside the group."""
         members = frozenset(group)
         found = Counter(edge for k in sorted(members) for edge in self.cores[k].edges)
         kept = (*self.inputs, *self.outputs)

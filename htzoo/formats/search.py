@@ -49,7 +49,7 @@ def plan(network: Network, rows: int, *, input_gradient: bool = False, machine: 
     return best
 
 
-def multiply_adds(network: Network, rows: int, machine: Machine = CPU) -> int:
+def count_macs(network: Network, rows: int, machine: Machine = CPU) -> int:
     """MACs per input vector when ``rows`` of them are multiplied at once, by the plan found.
 
     Merging the cores happens once a batch, whatever its size, and is not counted. A dense matrix takes ``in_features *

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from htzoo.formats.format import Format, ModeFormat
 from htzoo.formats.network import Network
 from htzoo.formats.registry import find_format, format_classes
-from htzoo.formats.search import multiply_adds
+from htzoo.formats.search import count_macs
 
 Modes: TypeAlias = tuple[int, ...]
 
@@ -45,7 +45,7 @@ def suggest(
         out_features: rows of the weight, gates not counted: the hidden size of a cell.
         gates: stacked weights (4 LSTM, 3 GRU, 1 otherwise); they multiply the first output mode.
         budget: maximum number of parameters; no limit when None.
-        macs: maximum number of MACs per input vector, forward, as :func:`multiply_adds` counts them for 128 vectors at
+        macs: maximum number of MACs per input vector, forward, as :func:`count_macs` counts them for 128 vectors at
             once; no limit when None.
 
     Returns:
@@ -115,7 +115,7 @@ class _Search:
         good = [entry for entry in best if means[entry] >= NEAR * means[best[0]]]
         if not good:
             return None
-        costs = {entry: multiply_adds(self._network(*entry[0], entry[1]), ROWS) for entry in good}
+        costs = {entry: count_macs(self._network(*entry[0], entry[1]), ROWS) for entry in good}
         shape, ranks = min(good, key=lambda entry: (costs[entry], -means[entry]))
         return self.cls.from_ranks(*shape, ranks)
 
@@ -173,7 +173,7 @@ class _Search:
         self.min_parameters = min(self.min_parameters, network.num_parameters)
         if network.num_parameters > self.budget:
             return False
-        return not self.plans or multiply_adds(network, ROWS) <= self.macs
+        return not self.plans or count_macs(network, ROWS) <= self.macs
 
     def _network(self, n: Modes, m: Modes, ranks: Modes) -> Network:
         return self.cls.from_ranks(n, m, ranks).network(*self.sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from htzoo.formats import Dense
 from htzoo.formats.column_slice import columns_of
-from htzoo.formats.search import multiply_adds
+from htzoo.formats.search import count_macs
 from htzoo.models.video_classifier import VideoClassifier
 
 
@@ -27,4 +27,4 @@ def input_macs(model: VideoClassifier, frames: int) -> tuple[int, int]:
         return dense, dense
     if joint is not None:
         network = columns_of(network, 0, layer.input_size).network
-    return multiply_adds(network, frames), dense
+    return count_macs(network, frames), dense

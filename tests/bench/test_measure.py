@@ -47,7 +47,7 @@ def test_peak_memory_counts_what_is_held_at_once() -> None:
 
 
 def test_rows_and_ratios() -> None:
-    entries = {**measure.rivals(SMALL, CPU, hidden_floor=True), **measure.layers(SMALL, CPU)}
+    entries = {**measure.baselines(SMALL, CPU, hidden_floor=True), **measure.layers(SMALL, CPU)}
     rows = measure.measure(entries, SMALL, CPU, repeats=2)
     assert [row.name for row in rows] == [measure.READING, *entries]
     by_name = {row.name: row for row in rows}
@@ -55,7 +55,7 @@ def test_rows_and_ratios() -> None:
     assert tt.input_parameters == TT.network(96, 16, 4).num_parameters
     assert tt.parameters == tt.input_parameters + 64 * 16 + 64
     assert vendor.parameters == 64 * 96 + 64 * 16 + 2 * 64
-    assert vendor.multiply_adds == 64 * 96 + 64 * 16
+    assert vendor.macs == 64 * 96 + 64 * 16
     assert all(row.forward.lower <= row.forward.median <= row.forward.upper for row in rows)
     assert all(parameter.grad is None for entry in entries.values() for parameter in entry.layer.parameters())
     result = json.loads(json.dumps(results(SMALL, rows)))
@@ -89,10 +89,10 @@ def test_published_counts() -> None:
     assert {name: counts[name] for name in wanted} == wanted
 
 
-def test_multiply_adds_of_a_joint_weight_are_of_both_parts() -> None:
+def test_macs_of_a_joint_weight_are_of_both_parts() -> None:
     joint = HierarchicalTucker((4, 4, 7), (2, 2, 4), 2, 2)
     entry = measure.contestant(LSTM(96, 16, batch_first=True, joint_format=joint), SMALL)
     assert entry.input_parameters == joint.network(112, 16, 4).num_parameters
-    assert entry.multiply_adds is not None and 0 < entry.multiply_adds < 64 * 112
+    assert entry.macs is not None and 0 < entry.macs < 64 * 112
     assert measure.compresses_hidden(entry.layer)
     assert not measure.compresses_hidden(LSTM(96, 16, input_format=TT))

@@ -19,7 +19,7 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str], tmp_path: Path
     (setting,) = document["settings"]
     rows = {row["name"]: row for row in setting["rows"]}
     assert rows["TensorTrain"]["input_parameters"] == 3360
-    assert {name for name, row in rows.items() if not row["rival"]} == {"TensorTrain", "CP", "LowRank"}
+    assert {name for name, row in rows.items() if not row["baseline"]} == {"TensorTrain", "CP", "LowRank"}
     assert rows["CP"]["memory"] < rows["torch.nn.LSTM"]["memory"]
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 

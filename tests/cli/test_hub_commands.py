@@ -12,7 +12,7 @@ import htzoo
 from htzoo.cli.classify import _clock
 from htzoo.cli.main import main
 from htzoo.data import MovingDigits, VideoError
-from htzoo.formats import HierarchicalTucker, TensorTrain, multiply_adds
+from htzoo.formats import HierarchicalTucker, TensorTrain, count_macs
 from htzoo.formats.suggest import ROWS
 from htzoo.hub.classifier import ZooClassifier
 from htzoo.hub.open_model import from_pretrained, open_model
@@ -387,7 +387,7 @@ def test_compress_within_budgets(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([*words, "-o", str(tmp_path / "fast")]) == 0
     fast = htzoo.from_pretrained(tmp_path / "fast")
     for weight in (fast.weight_ih_l0, fast.weight_hh_l0):
-        assert 0 < multiply_adds(weight.network, ROWS) <= 64 * 256 / 4
+        assert 0 < count_macs(weight.network, ROWS) <= 64 * 256 / 4
     capsys.readouterr()
     words = ["compress", str(tmp_path / "lstm.pt"), "--to", "ht", "--joint", "--budget", "1,500"]
     assert main([*words, "-o", str(tmp_path / "joint"), "--json"]) == 0

@@ -59,7 +59,7 @@ def test_whole_layers() -> None:
         assert design["compression"]["recurrent"] == 33_554_432 / counts["joint"]
 
 
-def test_multiply_adds() -> None:
+def test_macs() -> None:
     dense, _ = read_info("ucf11_lstm")
     assert dense["macs_per_frame"] == {"input_to_hidden": 58_982_400, "dense_input_to_hidden": 58_982_400}
     ours = read_info("ucf11_ht")[0]["macs_per_frame"]["input_to_hidden"]

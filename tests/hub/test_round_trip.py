@@ -22,6 +22,7 @@ from htzoo.hub.save import save_pretrained
 from htzoo.models import VideoClassifier
 from htzoo.nn import GRU, LSTM, RNN
 from tests.cli.command import ROOT
+from tests.configs.selection import all_names
 from tests.hub.conftest import SAMPLING, small_model
 
 JOINT = {"name": "HierarchicalTucker", "in_modes": [4, 8, 8], "out_modes": [2, 2, 4], "leaf_rank": 2, "inner_rank": 2}
@@ -95,7 +96,7 @@ def filled(model: VideoClassifier) -> VideoClassifier:
     return model.eval()
 
 
-@pytest.mark.parametrize("name", htzoo.list_models())
+@pytest.mark.parametrize("name", all_names())
 def test_every_model_of_the_zoo(name: str, tmp_path: Path) -> None:
     with torch.device("meta"):
         model = htzoo.create_model(name, backbone_weights=None)

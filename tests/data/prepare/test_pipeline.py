@@ -313,7 +313,8 @@ def test_hollywood2(tmp_path: Path) -> None:
     shown = {name: sum(parts.values()) for name, parts in found.counts.items()}
     assert {name: clips for name, clips in shown.items() if clips} == {"Eat": 1, "Run": 3}
     assert sum(found.clips.values()) == 3
-    labels = [label for label, _ in _examples(module, module.classes)]  # one clip for Eat, two for Run
+    # The contact sheet shows one clip for Eat and two for Run.
+    labels = [label for label, _ in _examples(module, module.classes)]
     assert len(labels) == 3 and labels[0] == "Eat Run" and "Run" in labels[1:]
 
 
