@@ -1,4 +1,4 @@
-"""A small real data set that many tests share."""
+"""A small real dataset that many tests share."""
 
 from pathlib import Path
 

@@ -11,9 +11,9 @@ from htzoo.names import UnknownNameError, did_you_mean
 
 # Subcommand: the module of htzoo.cli that has its `run(words)`, and what it does.
 SUBCOMMANDS = {
-    "list": ("data_list", "what data sets are known, and which are here"),
-    "prepare": ("data_prepare", "download a data set, or take it from a folder or archive, and make it ready"),
-    "check": ("data_check", "find clips that are unreadable, empty, too short, or there twice"),
+    "list": ("data_list", "list the datasets, and which of them are on disk"),
+    "prepare": ("data_prepare", "download a dataset, or take it from a folder or archive, and prepare it"),
+    "check": ("data_check", "find clips that are damaged, empty, too short or repeated"),
     "clean": ("data_clean", "remove cached frames and features that are no longer needed"),
     "show": ("data_show", "draw a contact sheet, and print classes, lengths and splits"),
 }
@@ -27,7 +27,7 @@ subcommands:
 examples:
   htzoo data prepare ucf11                                 download, verify, shrink and index UCF11
   htzoo data prepare ucf11 --from UCF11_updated_mpg.rar    the same from an archive that is here already
-  htzoo data check ucf11                                   decode every clip, and name those that are not right
+  htzoo data check ucf11                                   decode every clip, and list those that are damaged
   htzoo data check my/videos --json                        the same for any folder of videos
 
 htzoo data SUBCOMMAND --help lists the options.

@@ -1,4 +1,4 @@
-"""``htzoo data check``: find clips that are not right."""
+"""``htzoo data check``: find damaged, missing and repeated clips."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from htzoo.data.prepare.source_files import Published
 
 EXAMPLES = """\
-Every clip is decoded from its first to its last frame. One line is printed for each that is missing, empty, unreadable
-or damaged, too short, of another length than the index says, or a copy of another clip. The exit status is 0 when
-there is none, else 1. Of a folder of videos, checksums are kept in ROOT/checksums.jsonl: a file that has changed since
-it was first read, here or in training, is named too, even where its frames can be decoded.
+Decodes every clip from its first to its last frame, and prints one line for each clip that is missing, empty, damaged,
+too short, of another length than the index says, or a copy of another clip. The exit status is 0 if there is none,
+else 1. For a folder of videos, checksums are kept in ROOT/checksums.jsonl: a file that has changed since it was first
+read, here or in training, is reported too, even if it can be decoded.
 
-  htzoo data check ucf11                 a prepared data set
+  htzoo data check ucf11                 a prepared dataset
   htzoo data check my/videos             every video file in a folder and below
   htzoo data check ucf11 --min-frames 6  clips with fewer than 6 frames are too short
 """
 
 
 def run(words: Sequence[str]) -> None:
-    """Check one data set or folder.
+    """Check one dataset or folder.
 
     Args:
         words: ``check`` and its arguments.
@@ -40,9 +40,9 @@ def run(words: Sequence[str]) -> None:
     from htzoo.data.prepare.how_to_get import how_to_get
     from htzoo.data.prepare.source_checksums import Checksums
 
-    parser = Parser("data check", "Find clips that are not right.", EXAMPLES)
-    parser.add_argument("name", metavar="NAME_OR_FOLDER", help="a prepared data set, or any folder of videos")
-    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (default: data)")
+    parser = Parser("data check", "Find damaged, missing and repeated clips.", EXAMPLES)
+    parser.add_argument("name", metavar="NAME_OR_FOLDER", help="a prepared dataset, or any folder of videos")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all datasets (default: data)")
     parser.add_argument(
         "--min-frames",
         type=int,
@@ -71,6 +71,6 @@ def run(words: Sequence[str]) -> None:
             print(f"{problem.path}: {problem.kind}: {problem.detail}")
     bad = len({problem.path for problem in report.problems})
     if bad:
-        raise DataError(f"{bad:,} of {report.clips:,} clips in {folder} are not right.")
+        raise DataError(f"{bad:,} of {report.clips:,} clips in {folder} have problems.")
     if not given.json:
-        print(f"all {report.clips:,} clips in {folder} are right")
+        print(f"all {report.clips:,} clips in {folder} are fine")

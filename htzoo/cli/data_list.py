@@ -1,4 +1,4 @@
-"""``htzoo data list``: what data sets there are, and which are here."""
+"""``htzoo data list``: the datasets, and which of them are on disk."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def run(words: Sequence[str]) -> None:
     """
     parser = Parser(
         "data list",
-        "List the data sets that htzoo knows, and what of them lies in a folder.",
-        "What is in ROOT/cache can be deleted at any time; the next run that needs it makes it again.",
+        "List the datasets that htzoo knows, and which of them are on disk.",
+        "Files in ROOT/cache can be deleted at any time; the next run that needs them creates them again.",
     )
-    parser.add_argument("--root", default="data", help="folder of all data sets (%(default)s)")
+    parser.add_argument("--root", default="data", help="folder of all datasets (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     options = parser.parse_args(words[1:])
     from htzoo.data.datasets.on_disk import list_datasets

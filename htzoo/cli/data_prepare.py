@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from htzoo.data.prepare.source_files import Published
 
 EXAMPLES = """\
-What is done: download (or take what --from names), unpack, decode every clip to see that it is whole, write it as small
-H.264 with the same frames, and write the index. Stop it whenever you like; the same command goes on from there.
+Downloads the archives (or takes what --from gives), unpacks them, decodes every clip to check that it is undamaged,
+writes it as small H.264 with the same frames, and writes the index. Interrupt it at any time; the same command resumes.
 
   htzoo data prepare ucf11                               download it to data/downloads, prepare it in data/ucf11
-  htzoo data prepare ucf11 --from ~/UCF11_updated_mpg    a folder or archive that you have; it is only read
+  htzoo data prepare ucf11 --from ~/UCF11_updated_mpg    your own folder or archive; it is only read
   htzoo data prepare hmdb51 --from ~/hmdb51              a folder with hmdb51_org.rar and test_train_splits.rar
   htzoo data prepare ytc --short-side 120                smaller clips, which are read faster
 """
 
 
 def run(words: Sequence[str]) -> None:
-    """Prepare one data set.
+    """Prepare one dataset.
 
     Args:
         words: ``prepare`` and its arguments.
@@ -33,16 +33,16 @@ def run(words: Sequence[str]) -> None:
     """
     from htzoo.data.prepare.pipeline import SHORT_SIDE, prepare
 
-    parser = Parser("data prepare", "Make a data set ready for training.", EXAMPLES)
-    parser.add_argument("name", metavar="NAME", help="the data set, one of htzoo data list")
+    parser = Parser("data prepare", "Prepare a dataset for training.", EXAMPLES)
+    parser.add_argument("name", metavar="NAME", help="the dataset, one of htzoo data list")
     parser.add_argument("--from", dest="given", type=Path, metavar="PATH", help="folder or archive that you have")
-    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all data sets (default: data)")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of all datasets (default: data)")
     parser.add_argument(
         "--short-side",
         type=int,
         default=SHORT_SIDE,
         metavar="PIXELS",
-        help=f"make larger pictures smaller, until the short side has this (default: {SHORT_SIDE}); none is enlarged",
+        help=f"reduce larger frames until the short side has this (default: {SHORT_SIDE}); none is enlarged",
     )
     given = parser.parse_args(words[1:])
     from htzoo.data.datasets.registry import find_dataset
@@ -65,7 +65,7 @@ def run(words: Sequence[str]) -> None:
     for remark in made.remarks:
         print(f"note: {remark}")
     for source, reason in made.damaged:
-        print(f"left out: {source} {reason}")
+        print(f"skipped: {source} {reason}")
     state = "was prepared already" if made.was_there else "is prepared"
     if made.was_there and given.given is not None:
         state += f" and {given.given} was not read (to prepare it anew, delete {made.folder})"

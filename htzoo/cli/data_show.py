@@ -1,4 +1,4 @@
-"""``htzoo data show NAME``: pictures and numbers of a data set, and how it is split."""
+"""``htzoo data show NAME``: counts, splits and plots of a dataset."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 def run(words: Sequence[str]) -> None:
-    """Print the numbers and write the pictures.
+    """Print the counts and write the plots.
 
     Args:
         words: the command line from ``show`` on.
     """
     parser = Parser(
         "data show",
-        "Print how the clips of a data set are split, class by class, and draw a contact sheet and the "
-        "spread of classes and lengths.",
-        "Without --split, --fold and --folds the split is the one that training takes unless told otherwise.",
+        "Print how the clips of a dataset are split, class by class, and draw a contact sheet and the "
+        "distribution of classes and lengths.",
+        "Without --split, --fold and --folds the split is the one that training uses by default.",
     )
     parser.add_argument("name", metavar="NAME", help="a name of htzoo data list, or a folder of videos")
-    parser.add_argument("--root", default="data", help="folder of all data sets (%(default)s)")
-    parser.add_argument("--split", choices=("group", "clip", "official"), help="how clips are divided")
-    parser.add_argument("--fold", type=int, default=1, help="which fold is for testing (%(default)s)")
-    parser.add_argument("--folds", type=int, help="how many folds")
-    parser.add_argument("--validation", type=float, default=0.1, help="share of training clips kept (%(default)s)")
+    parser.add_argument("--root", default="data", help="folder of all datasets (%(default)s)")
+    parser.add_argument("--split", choices=("group", "clip", "official"), help="the split rule")
+    parser.add_argument("--fold", type=int, default=1, help="fold to test on (%(default)s)")
+    parser.add_argument("--folds", type=int, help="number of folds")
+    parser.add_argument("--validation", type=float, default=0.1, help="share of validation clips (%(default)s)")
     parser.add_argument("--list", action="store_true", help="print every clip with its split, and draw nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document, and draw nothing")
-    parser.add_argument("-o", "--output", default=".", help="folder for the pictures (%(default)s)")
+    parser.add_argument("-o", "--output", default=".", help="folder for the plots (%(default)s)")
     options = parser.parse_args(words[1:])
 
     from htzoo.data.statistics import describe

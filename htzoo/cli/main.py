@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from htzoo.cli.arguments import listing
+from htzoo.cli.training_help import training_help
 from htzoo.names import UnknownNameError, did_you_mean, printable
 
 # Command: the module of htzoo.cli that has its `run(words)`, and what it does.
@@ -37,10 +38,11 @@ commands:
 {commands}
 
 examples:
-  htzoo fit --config moving_digits_demo                   train and test, about three minutes on two cores
-  htzoo fit --config moving_digits_ht --seed_everything 1 another seed
-  htzoo fit --config moving_digits_ht --print_config      show every setting, and train nothing
-  htzoo test --config moving_digits_ht --ckpt_path runs/moving_digits_ht/TIME/checkpoints/best.ckpt
+  htzoo fit moving_digits_demo                            train and test, about three minutes on two cores
+  htzoo fit moving_digits_ht --seed_everything 1          another seed
+  htzoo fit moving_digits_ht --print_config               show every setting, and train nothing
+  htzoo fit --resume runs/moving_digits_ht/TIME           go on with a run that was stopped
+  htzoo test --ckpt_path runs/moving_digits_ht/TIME       measure its best epoch again
   htzoo bench HierarchicalTucker --threads 1              how fast a format is here, beside dense layers
 
 options:
@@ -75,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"no command {words[0]!r}: {hint}", 2)
     try:
         module, _ = COMMANDS[words[0]]
+        if module == "training" and (text := training_help(words)) is not None:
+            print(text, end="")
+            return 0
         import_module(f"htzoo.cli.{module}").run(words)
     except KeyboardInterrupt as stop:
         return _fail(str(stop.args[0]) if stop.args else "stopped", 1)

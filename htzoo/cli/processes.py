@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
@@ -11,11 +12,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 _FOLDER = "HTZOO_FAILURES"  # where the processes that this one starts say why they ended
-_POLL = 0.5  # seconds; Lightning's own observer, which says nothing, looks every five
+_POLL = 0.5  # seconds
 _GRACE = 2.0  # seconds in which the others may say what it was
 
 
@@ -46,7 +47,7 @@ def tell(error: Exception, sentence: str) -> str | None:
     secondary = follows_from_another(error)
     if number == 0:
         if secondary:
-            time.sleep(_GRACE + 4 * _POLL)  # the watch knows which process it was, and ends this one
+            time.sleep(2 * _GRACE)  # the watch knows which process it was, and ends this one
             return "another process of this run has ended: its own message says why"
         return sentence
     if folder := os.environ.get(_FOLDER):
@@ -58,38 +59,44 @@ def tell(error: Exception, sentence: str) -> str | None:
     return None if secondary else f"process {number}: {sentence}"
 
 
-def watch_children(started: Callable[[], Sequence[subprocess.Popen[bytes]]]) -> None:
+def prepare_watch() -> None:
+    """Before other processes are started: make the folder in which they say why they end."""
+    if not os.environ.get("LOCAL_RANK") and _FOLDER not in os.environ:
+        os.environ[_FOLDER] = tempfile.mkdtemp(prefix="htzoo-")
+        atexit.register(shutil.rmtree, os.environ[_FOLDER], ignore_errors=True)
+
+
+def watch_children(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """End this process and all others when one that it started ends with an error, and say which.
 
     Args:
-        started: the processes with the numbers 1, 2, ...; none as long as they are not started.
+        processes: those with the numbers 1, 2, ...
     """
-    if os.environ.get("LOCAL_RANK") or _FOLDER in os.environ:
-        return
-    folder = tempfile.mkdtemp(prefix="htzoo-")
-    os.environ[_FOLDER] = folder
+    folder = os.environ.get(_FOLDER, "")
+
+    def said(number: int) -> Path:
+        return Path(folder, str(number))
+
+    def failed() -> dict[int, int]:
+        codes = {number: process.poll() for number, process in enumerate(processes, 1)}
+        return {number: code for number, code in codes.items() if code}
 
     def watch() -> None:
-        while True:
-            time.sleep(_POLL)
-            processes = started()
-            codes = [process.poll() for process in processes]
-            if codes and all(code == 0 for code in codes):
+        while not failed():
+            if all(process.poll() == 0 for process in processes):
                 return
-            if any(codes):
-                break
-        time.sleep(_GRACE)  # others may have ended for a better reason
-        codes = [process.poll() for process in processes]
-        said = {number: Path(folder, str(number)) for number, code in enumerate(codes, 1) if code}
-        number = min(said, key=lambda key: (not said[key].is_file(), (codes[key - 1] or 0) > 0, key))
+            time.sleep(_POLL)
+        patience = time.monotonic() + _GRACE
+        while time.monotonic() < patience and not any(c < 0 or said(n).is_file() for n, c in failed().items()):
+            time.sleep(_POLL / 5)  # those that have ended only because another one has say nothing
+        codes = failed()
+        number = min(codes, key=lambda key: (not said(key).is_file(), codes[key] > 0, key))
         for process in processes:
             process.kill()
         total = len(processes) + 1
-        if said[number].is_file():
-            text = f"process {number} of {total}: {said[number].read_text(encoding='utf-8')}"
-        else:
-            text = f"process {number} of {total} {_how_it_ended(codes[number - 1] or 0)}; all others were ended too"
-        _end(text)
+        if said(number).is_file():
+            _end(f"process {number} of {total}: {said(number).read_text(encoding='utf-8')}")
+        _end(f"process {number} of {total} {_how_it_ended(codes[number])}; all others were ended too")
 
     threading.Thread(target=watch, daemon=True, name="watch of the other processes").start()
 
@@ -108,14 +115,6 @@ def watch_parent() -> None:
         _end("process 0, which started all others, was ended; so were they" if killed else "")
 
     threading.Thread(target=watch, daemon=True, name="watch of the first process").start()
-
-
-def clean_up() -> None:
-    """Remove what the watch needed."""
-    folder = os.environ.get(_FOLDER)
-    if folder is not None and rank() == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-        del os.environ[_FOLDER]
 
 
 def _how_it_ended(code: int) -> str:

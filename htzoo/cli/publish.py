@@ -57,6 +57,8 @@ def _save(source: Path, output: Path, load_as: str | None) -> Path:
     from htzoo.hub.save import save_pretrained
     from htzoo.hub.training_run import BEST, read_training
 
+    if (source / "config.json").is_file():
+        raise ValueError(f"{source} is a saved model already: publish it with --repo, or copy the folder")
     checkpoint = source / BEST if source.is_dir() else source
     if source.is_dir() and not checkpoint.is_file():
         raise ValueError(f"{source} has neither config.json nor {BEST} in it: give a training run, or a saved folder")

@@ -30,6 +30,7 @@ from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # noqa:
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
 from lightning.pytorch.plugins.io import CheckpointIO  # noqa: E402
+from lightning.pytorch.strategies.launchers import subprocess_script  # noqa: E402
 
 from htzoo import __version__  # noqa: E402
 from htzoo.cli import processes, slurm  # noqa: E402
@@ -42,6 +43,7 @@ from htzoo.cli.progress_bar import Bar  # noqa: E402
 from htzoo.cli.run_choice import RUNS, checked_name, find_checkpoint, run_folder, spelled_out  # noqa: E402
 from htzoo.cli.run_name import run_name  # noqa: E402
 from htzoo.cli.save_config import SaveConfig  # noqa: E402
+from htzoo.cli.training_help import where_listed  # noqa: E402
 from htzoo.configs import find_config, load_config  # noqa: E402
 from htzoo.data import VideoDataModule  # noqa: E402
 from htzoo.data.datasets.registry import dataset_names, find_dataset  # noqa: E402
@@ -86,7 +88,9 @@ class OneLineParser(LightningArgumentParser):
         text = denied_sentence(str(message)) or shorten(str(message))
         if text.startswith("the following arguments are required"):
             text = f"{text}: give --config NAME, such as moving_digits_ht, which needs no download"
-        self.exit(2, f"htzoo: {text} (--help lists every option)\n")
+        words = sys.argv[1:]
+        where = where_listed(text, words[0] if words else "fit", words)
+        self.exit(2, f"htzoo: {text} ({where} lists the options)\n" if processes.rank() == 0 else None)
 
 
 class TrainingCLI(LightningCLI):
@@ -103,6 +107,7 @@ class TrainingCLI(LightningCLI):
         self.command = printable(shlex.join(["htzoo", *words])).replace("\n", " ")
         self.signals = signals or StopSignals()
         words, self.allowed = allow_only_known_classes(words)
+        words = ["--help" if word == "--help_all" else word for word in words]
         self.ckpt_path: str | None = None
         super().__init__(
             parser_class=OneLineParser,
@@ -249,8 +254,9 @@ class TrainingCLI(LightningCLI):
 
     def fit(self, **kwargs: Any) -> None:
         """Train, then test the epoch of the lowest validation loss, or the last one where nothing is validated."""
-        launcher = self.trainer.strategy.launcher
-        processes.watch_children(lambda: getattr(launcher, "procs", []))
+        processes.prepare_watch()
+        # Lightning's own observer kills all processes without a word.
+        setattr(subprocess_script, "_launch_process_observer", processes.watch_children)  # noqa: B010 (private)
         kwargs["ckpt_path"] = self.ckpt_path
         try:
             self.trainer.fit(**kwargs)
@@ -335,4 +341,3 @@ def run(words: Sequence[str]) -> TrainingCLI:
         raise KeyboardInterrupt(str(stop)) from None
     finally:
         signals.restore()
-        processes.clean_up()

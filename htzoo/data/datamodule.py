@@ -1,4 +1,4 @@
-"""What every video data set has in common: clips, splits, loaders, and the same batches on any number of processes."""
+"""The base class of all datasets: clips, splits, loaders, and the same batches on any number of processes."""
 
 import os
 from collections import Counter
@@ -42,20 +42,20 @@ class VideoDataModule(LightningDataModule):
     the trainer needs no setting.
 
     Attributes:
-        dataset_name: Folder of the data set inside `root`.
+        dataset_name: Folder of the dataset inside `root`.
         title: Its full name.
         homepage: Where it is described.
-        licence: Under what terms it may be used.
+        licence: The terms of its use; "not stated" if they are not known.
         classes: Names of the classes; a label is a position in it.
-        clip_count: How many clips were published, or None.
+        clip_count: Number of published clips, or None.
         sources: The published files.
-        made: Whether htzoo makes the clips itself, from nothing that has to be fetched.
-        split_files: Names, as patterns, of small files beside the clips that preparing copies to `splits`.
+        made: Whether htzoo generates the clips itself, without a download.
+        split_files: Name patterns of small files beside the clips, which preparing copies to `splits`.
         standard_size: (height, width) to which frames are resized unless `size` says otherwise.
-        default_split: The rule that splits the clips unless `split` says otherwise.
-        usual_folds: How many folds each rule has unless `folds` says otherwise.
-        num_classes: How many classes.
-        frame_size: (H, W, C) of a frame as the model gets it.
+        default_split: The split rule unless `split` says otherwise.
+        usual_folds: Number of folds under each split rule unless `folds` says otherwise.
+        num_classes: Number of classes.
+        frame_size: (H, W, C) of a frame that the model receives.
         clips: The full list of clips, after `setup`.
         splits: The split of each clip, after `setup`: train, val, test, or None for a clip that is not used.
         multilabel: Whether a clip may show several classes; a label is then a row of 0 and 1, one a class.
@@ -103,9 +103,9 @@ class VideoDataModule(LightningDataModule):
         """Keep the settings; nothing is read or written yet.
 
         Args:
-            root: Folder of all data sets.
+            root: Folder of all datasets.
             frames: Frames a clip that the model sees; with sampling all the most that it sees.
-            size: (height, width) to resize to; None takes the standard size of the data set.
+            size: (height, width) to resize to; None takes the standard size of the dataset.
             batch_size: Clips an optimiser step over all processes.
             num_workers: Processes that read clips; None chooses by the number of cores and by whether all is cached.
             cache: Keep decoded frames on disk (clips x frames x H x W x 3 bytes, five times that with sampling
@@ -119,12 +119,12 @@ class VideoDataModule(LightningDataModule):
                 fixed_random (drawn once for each clip) or all; see `htzoo.data.clips.frame_sampler.FrameSampler`.
             every: Take every this many frames; only with sampling all.
             views: How many times a test clip is looked at, each time with other frames; the logits are averaged.
-            split: How clips are divided: by group (scene, film, person), by clip, or as the publisher says (official);
-                None takes what suits the data set. See `htzoo.data.clips.splits.split_clips`.
-            fold: Which of the folds is for testing, from 1.
-            folds: How many folds; None takes the number that is usual for the data set.
-            validation: Share of the training clips that is kept for validation, about. 0 keeps none: all are trained
-                on, and `htzoo fit` tests the last epoch.
+            split: The split rule: group (hold out scenes, films or people), clip (at random), or official (the
+                publisher's); None takes the dataset's default. See `htzoo.data.clips.splits.split_clips`.
+            fold: Fold to test on, counted from 1.
+            folds: Number of folds; None takes the dataset's default.
+            validation: Approximate share of the training clips that is used for validation. 0 means none: all are
+                trained on, and `htzoo fit` tests the last epoch.
             flip: Mirror every other training clip, left to right.
             motion: Show what changes and not the frames: every four of them become one picture, see
                 `htzoo.data.clips.motion_images.motion_pictures`.
@@ -205,11 +205,11 @@ class VideoDataModule(LightningDataModule):
 
     @property
     def folder(self) -> Path:
-        """Folder of this data set."""
+        """Folder of this dataset."""
         return self.root / self.dataset_name
 
     def prepare_data(self) -> None:
-        """Make sure that the data set is here.
+        """Make sure that the dataset is here.
 
         Raises:
             DataError: It is not; the message says how to get it.
@@ -230,7 +230,7 @@ class VideoDataModule(LightningDataModule):
             if entry.label not in label_of:
                 raise DataError(
                     f"{self.folder / INDEX} has the class {entry.label!r}, which is none of {self.dataset_name}; "
-                    "delete it and prepare the data set again."
+                    "delete it and prepare the dataset again."
                 )
             clips.append(prepared_clip(folder, entry, label_of[entry.label]))
         return clips
@@ -304,7 +304,7 @@ class VideoDataModule(LightningDataModule):
             must be done before a loader is used.
 
         Raises:
-            DataError: The data set is not set up, or the cache cannot be made.
+            DataError: The dataset is not set up, or the cache cannot be made.
         """
         if self._reader is None:
             raise DataError(f"{type(self).__name__} is not set up; call setup() before asking for features.")
@@ -317,7 +317,7 @@ class VideoDataModule(LightningDataModule):
         return self._reader, cache, todo
 
     def train_dataloader(self) -> DataLoader[Item]:
-        """Shuffled clips, anew each epoch; what does not fill a batch is left out of that epoch.
+        """Shuffled clips, anew each epoch; clips that do not fill a batch are dropped in that epoch.
 
         Raises:
             ValueError: `batch_size` does not divide over the processes, or exceeds the training clips.

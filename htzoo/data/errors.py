@@ -1,4 +1,4 @@
-"""The two errors of this room; each says in one sentence what is wrong, where, and what to do about it."""
+"""The two errors of `htzoo.data`; each says in one sentence what is wrong, where, and what to do about it."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ class VideoError(RuntimeError):
 
 
 class DataError(RuntimeError):
-    """A data set is missing, incomplete, or not the one asked for."""
+    """A dataset is missing, incomplete or not the expected one."""
 
 
 def unwritable(path: Path, error: OSError, remedy: str = "free space or choose another root") -> DataError:
-    """The error of a file or folder that the system does not let us write."""
+    """The error for a file or folder that cannot be written."""
     return DataError(f"{path} cannot be written ({error.strerror or error}); {remedy}.")

@@ -1,4 +1,4 @@
-"""Many things of one kind on all cores.
+"""Map a function over many items on all cores.
 
 Threads are enough, since decoder, encoder, numpy and hashing release Python's lock, and unlike processes they need no
 import guard in the user's script and leave nothing behind when interrupted.

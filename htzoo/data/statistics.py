@@ -1,4 +1,4 @@
-"""What a data set on the disk looks like in numbers."""
+"""Counts of a dataset: clips, groups and frames, by class and split."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SPLITS = ("train", "val", "test", "unused")
 
 @dataclass(frozen=True)
 class Statistics:
-    """Numbers of a data set and of one of its splits.
+    """Counts of a dataset under one split rule.
 
     Attributes:
         split_rule: How the clips are split, in words.

@@ -1,1 +1,1 @@
-"""The zoo: models by name, config.json, loading, saving, publishing, labelling, compressing, exporting."""
+"""The zoo: models by name, opening and saving them, labelling videos, and publishing on the Hub."""

@@ -135,6 +135,12 @@ def test_what_is_no_model_is_not_published(tmp_path: Path, capsys: pytest.Captur
         assert printed.out == "" and message in printed.err
 
 
+def test_a_saved_folder_is_not_saved_again(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["publish", str(published), "-o", str(published.parent / "again")]) == 1
+    assert "is a saved model already: publish it with --repo" in capsys.readouterr().err
+    assert not (published.parent / "again").exists()
+
+
 def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It says what would be sent: no file of another kind, and no card where there is none."""
     folder = shutil.copytree(published, tmp_path / "folder")

@@ -88,7 +88,7 @@ def test_a_picture_is_a_png(capsys: pytest.CaptureFixture[str]) -> None:
 def test_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "fir_*"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split()[:2] == ["name", "data"]
+    assert head.split()[:2] == ["name", "dataset"]
     assert [row.split()[:5] for row in rows] == [
         ["fir_ht", "FIRAction", "LSTM", "HT", "835"],
         ["fir_lstm", "FIRAction", "LSTM", "dense", "196,608"],

@@ -1,4 +1,4 @@
-"""A few generated clips of every data set, named as published and prepared as `htzoo data prepare` leaves them."""
+"""A few generated clips of every dataset, named as published and prepared as `htzoo data prepare` leaves them."""
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -10,7 +10,7 @@ from htzoo.data.datasets.registry import find_dataset
 from htzoo.data.index import Entry, write_index
 from htzoo.data.source import ClipLabel
 
-COUNT = 12  # clips of each data set, every one of a group of its own, so that any number of folds up to it is possible
+COUNT = 12  # clips of each dataset, every one of a group of its own, so that any number of folds up to it is possible
 SHAPE = (4, 24, 32, 3)
 
 # Path of clip k of a class, inside the published tree.
@@ -25,7 +25,7 @@ PATHS: dict[str, Callable[[str, int], str]] = {
 
 
 def make_layout(root: Path, name: str) -> None:
-    """Write the clips of one data set, its index, and its lists of splits."""
+    """Write the clips of one dataset, its index, and its lists of splits."""
     dataset = find_dataset(name)
     folder = root / name
     labels = ("adam_sandler", "al_gore", "bill_gates") if name == "ytc" else dataset.classes
@@ -37,7 +37,7 @@ def make_layout(root: Path, name: str) -> None:
             source = PATHS[name](label, k)
             found = dataset.label_clip(PurePosixPath(source))
             assert found is not None, source
-        else:  # a data set that is not published as video files
+        else:  # a dataset that is not published as video files
             source, found = f"clip_{k:04d}", ClipLabel(label, f"person {k}")
         path = f"clips/{found.label}/{PurePosixPath(source).stem}.mp4"
         write_video(folder / path, rng.integers(0, 256, SHAPE, dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""Every configuration: it builds, trains a step and tests one on clips of its data set's layout, and prints itself."""
+"""Every configuration: it builds, trains a step and tests one on clips of its dataset's layout, and prints itself."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ CREATE = timm.create_model
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], Path]:
-    """The root in which a data set is prepared."""
+    """The root in which a dataset is prepared."""
     root = tmp_path_factory.mktemp("layouts")
 
     def prepared(name: str) -> Path:

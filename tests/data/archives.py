@@ -1,4 +1,4 @@
-"""Archives in the formats of the published data sets, made by hand: RAR (stored, versions 4 and 5) and tar."""
+"""Archives in the formats of the published datasets, made by hand: RAR (stored, versions 4 and 5) and tar."""
 
 import io
 import struct

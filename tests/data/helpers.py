@@ -75,5 +75,6 @@ def digits(root: Path, **settings: Any) -> FewDigits:
 
 def as_process(module: FewDigits, world: int, rank: int, **more: Any) -> FewDigits:
     device = SimpleNamespace(root_device=torch.device("cpu"))
-    module.trainer = SimpleNamespace(world_size=world, global_rank=rank, strategy=device, **more)  # type: ignore[assignment]
+    facts = {"world_size": world, "global_rank": rank, "strategy": device, "lightning_module": None, **more}
+    module.trainer = SimpleNamespace(**facts)  # type: ignore[assignment]
     return module

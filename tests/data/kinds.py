@@ -1,4 +1,4 @@
-"""Numbered videos in every container and codec in which the published data sets come, written with PyAV alone."""
+"""Numbered videos in every container and codec in which the published datasets come, written with PyAV alone."""
 
 from collections.abc import Callable
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Folder trees laid out as the published data sets are, full count, of one tiny clip; and prepared ones."""
+"""Folder trees laid out as the published datasets are, full count, of one tiny clip; and prepared ones."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -89,7 +89,7 @@ PATHS = {
 
 
 def prepared(root: Path, dataset: type[VideoDataModule], paths: Iterable[str], lengths: tuple[int, ...] = (6,)) -> None:
-    """Make `root` hold a prepared data set of these clips, all links to tiny clips of the given lengths in turn."""
+    """Make `root` hold a prepared dataset of these clips, all links to tiny clips of the given lengths in turn."""
     tiny = []
     for length in lengths:
         path = root / "tiny" / f"{length}.mp4"

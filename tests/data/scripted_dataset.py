@@ -1,4 +1,4 @@
-"""A data set that is told what to do; imports little, since processes that are killed import it too."""
+"""A dataset that is told what to do; imports little, since processes that are killed import it too."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -8,7 +8,7 @@ from htzoo.data.source import ClipLabel, Source
 
 
 class ScriptedDataset:
-    """A data set like UCF11: a folder a class, and a folder a group in it."""
+    """A dataset like UCF11: a folder a class, and a folder a group in it."""
 
     dataset_name = "deeds"
     title = "Deeds"

@@ -193,7 +193,7 @@ def test_clip_that_is_gone(tmp_path: Path, few_root: Path) -> None:
     for path in (few_root / "moving_digits").iterdir():
         (folder / path.name).symlink_to(path)
     (folder / "still").unlink()
-    with pytest.raises(DataError, match=r"v_still_01_01\.mp4 .* gone; prepare the data set again"):
+    with pytest.raises(DataError, match=r"25 of 275 clips in .* missing, first .*v_still_01_01\.mp4; htzoo data check"):
         digits(tmp_path)
 
 

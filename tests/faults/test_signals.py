@@ -27,6 +27,7 @@ def test_a_signal_is_answered_with_a_checkpoint_and_one_line(
         assert (the_run(tmp_path) / "checkpoints" / "last.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_a_job_of_slurm_is_queued_again_and_goes_on(few_root: Path, tmp_path: Path) -> None:
     queue = tmp_path / "bin" / "scontrol"
     queue.parent.mkdir()

@@ -113,7 +113,7 @@ def test_timm_backbone() -> None:
     [
         ({"backbone": "resnet1888"}, r"backbone is 'resnet1888', .* did you mean resnet18"),
         ({"frame_size": (6, 9, 3)}, r"in_modes \(6, 4, 6\) multiply to 144, but the input has 162 features"),
-        ({"hidden_format": {"name": "TT"}}, "hidden_format: format name is 'TT'"),
+        ({"hidden_format": {"name": "XT"}}, "hidden_format: no format 'XT'"),
     ],
 )
 def test_wrong_arguments_are_refused(options: dict[str, object], message: str) -> None:

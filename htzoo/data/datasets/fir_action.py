@@ -74,7 +74,7 @@ class FIRAction(VideoDataModule):
 
 
 def as_grey(celsius: Celsius) -> Frames:
-    """Temperatures, T x 16 x 16, as grey pictures, uint8, T x 16 x 16 x 3."""
+    """Temperatures, T x 16 x 16, as grey frames, uint8, T x 16 x 16 x 3."""
     grey = np.rint((celsius.astype(np.float64) - _COLDEST) * (255 / (_WARMEST - _COLDEST))).clip(0, 255)
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
 

@@ -61,7 +61,7 @@ class Hollywood2(VideoDataModule):
                 rows.append([actions[action][name] for action in self.classes])
             except KeyError:
                 raise DataError(
-                    f"{name} is in no list in {self.folder / 'splits'}; prepare the data set again."
+                    f"{name} is in no list in {self.folder / 'splits'}; prepare the dataset again."
                 ) from None
         self.shown = torch.tensor(rows)
         # The label of a clip is its row of `shown`; the list of clips has a place for one number only.

@@ -16,7 +16,7 @@ from htzoo.data.video.resize import Frames
 
 RATE = 8000  # samples a second, of every recording
 _WINDOW, _HOP, _SPECTRUM = 256, 80, 512  # samples: 32 ms every 10 ms, the window filled up with zeros
-BANDS, COLUMNS = 64, 4  # of a picture: 4 columns are 40 ms
+BANDS, COLUMNS = 64, 4  # of a frame: 4 columns are 40 ms
 _DEPTH = 40  # decibels below the loudest band, where silence begins: what is in it is the room's
 _LEVELS = 3  # of grey a decibel, so that 40 up and down fit in
 
@@ -26,7 +26,7 @@ Samples = npt.NDArray[np.floating]
 class SpokenDigits(VideoDataModule):
     """3,000 recordings of .1 to 2.3 s, 8 kHz: ten digits, 50 times each by six people (Jackson et al.).
 
-    A recording becomes a clip of 25 pictures a second, 64 x 4, grey: the logarithm of the power in 64 bands of equal
+    A recording becomes a clip of 25 frames per second, 64 x 4, grey: the logarithm of the power in 64 bands of equal
     width in mel, the lowest at the bottom, every 10 ms. Each band has its mean over the recording taken off, which is
     what voice and microphone add to all digits alike, and is 128 where it is at that mean.
 
@@ -59,7 +59,7 @@ class SpokenDigits(VideoDataModule):
 
     @classmethod
     def convert(cls, folder: Path) -> Iterator[tuple[str, ClipLabel, Frames, float]]:
-        """The pictures of every recording.
+        """The frames of every recording.
 
         Args:
             folder: Holds the published sound files, at any depth.
@@ -75,7 +75,7 @@ class SpokenDigits(VideoDataModule):
                 f"{folder} has no <digit>_<speaker>_<number>.wav; give the folder or archive of {cls.homepage}."
             )
         for path, label in found:
-            yield path.stem, label, as_pictures(log_mel(_read(path))), RATE / (_HOP * COLUMNS)
+            yield path.stem, label, as_frames(log_mel(_read(path))), RATE / (_HOP * COLUMNS)
 
 
 def log_mel(samples: Samples) -> npt.NDArray[np.float64]:
@@ -87,7 +87,7 @@ def log_mel(samples: Samples) -> npt.NDArray[np.float64]:
         samples: Of -1 to 1, 8,000 a second, at least one.
 
     Returns:
-        T x 64, low bands first; at least four rows, and four to a picture: up to three at the end are left out.
+        T x 64, low bands first; at least four rows, and four to a frame: up to three at the end are dropped.
     """
     short = max(0, _WINDOW + (COLUMNS - 1) * _HOP - len(samples))
     windows = sliding_window_view(np.pad(samples, (0, short)), _WINDOW)[::_HOP]
@@ -101,11 +101,11 @@ def log_mel(samples: Samples) -> npt.NDArray[np.float64]:
     return decibels
 
 
-def as_pictures(decibels: npt.NDArray[np.float64]) -> Frames:
-    """What `log_mel` returns as grey pictures, uint8, T/4 x 64 x 4 x 3, low bands at the bottom."""
+def as_frames(decibels: npt.NDArray[np.float64]) -> Frames:
+    """What `log_mel` returns as grey frames, uint8, T/4 x 64 x 4 x 3, low bands at the bottom."""
     grey = np.rint(128 + _LEVELS * decibels).clip(0, 255).astype(np.uint8)
-    pictures = grey.reshape(-1, COLUMNS, BANDS).transpose(0, 2, 1)[:, ::-1]
-    return np.repeat(pictures[..., None], 3, axis=-1)
+    frames = grey.reshape(-1, COLUMNS, BANDS).transpose(0, 2, 1)[:, ::-1]
+    return np.repeat(frames[..., None], 3, axis=-1)
 
 
 def _mel_filters() -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ from htzoo.data.source import ClipLabel, Source
 # Clips that show the same scene, often as fight and noFight: 21 scenes of several clips; every other clip is a scene of
 # its own, 238 in all. The publisher does not say. Found from the first frames, grey and shrunk to 48 x 64: where two
 # correlate by more than .9 the clips are of one scene, and so on from clip to clip. (At that threshold fi044 and fi045,
-# .898, needed a look; pictures of 32 x 32 find all 157 pairs below, and 4 more between .90 and .91.)
+# .898, needed a look; frames of 32 x 32 find all 157 pairs below, and 4 more between .90 and .91.)
 _SCENES = (
     "fi015 nofi016",
     "fi017 nofi017",

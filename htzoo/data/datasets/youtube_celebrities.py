@@ -40,7 +40,7 @@ class YouTubeCelebrities(VideoDataModule):
         """Keep the settings, and read the names of the people from the index, where it is there.
 
         Args:
-            root: Folder of all data sets.
+            root: Folder of all datasets.
             settings: Those of `VideoDataModule`.
 
         Raises:

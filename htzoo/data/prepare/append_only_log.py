@@ -1,4 +1,4 @@
-"""Notes by name in a file that only grows: a stop at any point loses at most the one that is being written."""
+"""A log of JSON records by name, to which lines are only appended: a crash loses at most the last line."""
 
 import json
 import threading
@@ -9,8 +9,8 @@ from typing import Any
 from htzoo.data.errors import unwritable
 
 
-class Records:
-    """One JSON line a note; the last of a name counts, and a line cut short by a crash is passed over."""
+class AppendOnlyLog:
+    """One JSON record per line; the last record of a name counts, and a line cut short by a crash is ignored."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,11 +23,11 @@ class Records:
                 self._found[record["name"]] = record
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """The last note of this name."""
+        """The last record of this name."""
         return self._found.get(name)
 
     def add(self, name: str, **facts: Any) -> None:
-        """Note something, which any thread may do.
+        """Append a record; any thread may call this.
 
         Raises:
             DataError: The file cannot be written.

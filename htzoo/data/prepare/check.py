@@ -58,7 +58,7 @@ class _Seen:
 
 
 def check_clips(folder: Path, min_frames: int = MIN_FRAMES, checksums: Checksums | None = None) -> Report:
-    """Decode every clip of a prepared data set, or every video file in any folder, on all cores.
+    """Decode every clip of a prepared dataset, or every video file in any folder, on all cores.
 
     In a prepared set the clips are those of its index; in another folder the files whose names end as those of videos
     do. Frames are the same where their brightness is, in every pixel of every frame. Two copies of a clip that were
@@ -67,13 +67,13 @@ def check_clips(folder: Path, min_frames: int = MIN_FRAMES, checksums: Checksums
     Args:
         folder: What to look at.
         min_frames: A clip with fewer is too short.
-        checksums: What is known of originals, to compare them with; those that are new and whole are added.
+        checksums: Checksums of source files from their first reading; those of new undamaged files are added.
 
     Raises:
         DataError: The folder is not there or has no video, or its index cannot be read, or checksums cannot be added.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; name a prepared data set, or a folder of videos.")
+        raise DataError(f"{folder} is not a folder; name a prepared dataset, or a folder of videos.")
     prepared = has_index(folder)
     if prepared:
         checksums = None  # the clips have their own
@@ -81,7 +81,7 @@ def check_clips(folder: Path, min_frames: int = MIN_FRAMES, checksums: Checksums
     videos = (str(path) for path, _ in files_in(folder) if path.suffix.lower() in VIDEO_SUFFIXES)
     paths = sorted(entries if prepared else videos)
     if not paths:
-        raise DataError(f"{folder} has no video file; name a prepared data set, or a folder of videos.")
+        raise DataError(f"{folder} has no video file; name a prepared dataset, or a folder of videos.")
     problems: list[Problem] = []
     seen: dict[str, _Seen] = {}
 

@@ -1,4 +1,4 @@
-"""From originals to clips; those that a journal has are not made again."""
+"""From source files to clips; clips that are finished are not made again."""
 
 import os
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from pathlib import Path
 from htzoo.data.errors import VideoError
 from htzoo.data.index import Entry
 from htzoo.data.parallel import on_all_cores
-from htzoo.data.prepare.finished_clips import Journal
+from htzoo.data.prepare.finished_clips import FinishedClips
 from htzoo.data.prepare.source_checksums import Checksums
-from htzoo.data.prepare.source_files import Original
+from htzoo.data.prepare.source_files import SourceFile
 from htzoo.data.source import ClipLabel
 from htzoo.data.video.checksum import digest_of
 from htzoo.data.video.encode import write_video
@@ -19,34 +19,34 @@ from htzoo.data.video.transcode import transcode
 
 
 def make_clips(
-    originals: list[Original], folder: Path, journal: Journal, checksums: Checksums
+    files: list[SourceFile], folder: Path, finished: FinishedClips, checksums: Checksums
 ) -> tuple[list[Entry], list[tuple[str, str]]]:
     """Make the clips of video files, on all cores.
 
     Args:
-        originals: The files.
-        folder: Where the data set is being prepared.
-        journal: Which clips are done.
-        checksums: What the originals were when they were first read.
+        files: The source files.
+        folder: Where the dataset is being prepared.
+        finished: The clips that are done.
+        checksums: What the source files were when they were first read.
 
     Returns:
-        The entries of the index, and (path in the original tree, reason) of each clip that is left out.
+        The entries of the index, and (path in the source tree, reason) of each clip that is skipped.
 
     Raises:
         DataError: Originals have changed since they were first read.
         OSError: A clip cannot be written.
     """
-    checksums.compare([original.file for original in originals])
+    checksums.compare([file.file for file in files])
 
-    def make(original: Original) -> Entry | str:
-        return _make(original, folder, journal, checksums)
+    def make(file: SourceFile) -> Entry | str:
+        return _make(file, folder, finished, checksums)
 
     entries: list[Entry] = []
     damaged: list[tuple[str, str]] = []
-    common = os.path.commonpath([Path(original.source).parent for original in originals]) if originals else ""
-    for original, result in zip(originals, on_all_cores(make, originals, "preparing clips", "clip"), strict=True):
+    common = os.path.commonpath([Path(file.source).parent for file in files]) if files else ""
+    for file, result in zip(files, on_all_cores(make, files, "preparing clips", "clip"), strict=True):
         # The path from where clips begin to differ: the same whichever folder around them was given.
-        source = Path(original.source).relative_to(common).as_posix()
+        source = Path(file.source).relative_to(common).as_posix()
         if isinstance(result, Entry):
             entries.append(result._replace(source=source))
         else:
@@ -54,57 +54,57 @@ def make_clips(
     return entries, sorted(damaged)
 
 
-def _make(original: Original, folder: Path, journal: Journal, checksums: Checksums) -> Entry | str:
-    """Make one clip; the reason where its original is damaged."""
+def _make(file: SourceFile, folder: Path, finished: FinishedClips, checksums: Checksums) -> Entry | str:
+    """Make one clip; returns the reason if its source file is damaged."""
     try:
-        digest = digest_of(original.file)
+        digest = digest_of(file.file)
     except VideoError as error:
-        return str(error).removeprefix(f"{original.file} ")
-    if checksums.has_changed(original.file, digest):
+        return str(error).removeprefix(f"{file.file} ")
+    if checksums.has_changed(file.file, digest):
         return f"has changed since it was first read; {checksums.remedy}"
-    known = journal.find(original.source, digest, folder)
-    if known is not None and not (isinstance(known, Entry) and known.path != original.path):
+    known = finished.find(file.source, digest, folder)
+    if known is not None and not (isinstance(known, Entry) and known.path != file.path):
         return known
     result: Entry | str
     try:
-        made = transcode(original.file, folder / original.path, journal.short_side)
+        made = transcode(file.file, folder / file.path, finished.short_side)
     except VideoError as error:
-        result = str(error).removeprefix(f"{original.file} ")
+        result = str(error).removeprefix(f"{file.file} ")
     else:
-        checksums.add(original.file, digest, made.frames)
+        checksums.add(file.file, digest, made.frames)
         result = Entry(
-            original.path,
-            original.label.label,
-            original.label.group,
+            file.path,
+            file.label.label,
+            file.label.group,
             made.frames,
             made.fps,
             made.height,
             made.width,
-            original.source,
+            file.source,
             digest,
-            original.label.split,
+            file.label.split,
         )
-    journal.add(original.source, digest, result)
+    finished.add(file.source, digest, result)
     return result
 
 
 def make_converted(
-    clips: Iterator[tuple[str, ClipLabel, Frames, float]], folder: Path, journal: Journal
+    clips: Iterator[tuple[str, ClipLabel, Frames, float]], folder: Path, finished: FinishedClips
 ) -> list[Entry]:
     """Write clips that are not video files, without loss but for the resolution of colours.
 
-    The SHA-256 of the original is that of its frames.
+    The SHA-256 of the source is that of its frames.
 
     Args:
         clips: As `Published.convert` gives them.
-        folder: Where the data set is being prepared.
-        journal: Which clips are done.
+        folder: Where the dataset is being prepared.
+        finished: The clips that are done.
 
     Returns:
         The entries of the index.
 
     Raises:
-        DataError: The originals are missing or cannot be read.
+        DataError: The source files are missing or cannot be read.
         VideoError: A clip cannot be written.
     """
     from tqdm import tqdm
@@ -112,12 +112,12 @@ def make_converted(
     entries = []
     for name, label, frames, fps in tqdm(clips, desc="preparing clips", unit="clip"):
         digest = sha256(frames.tobytes()).hexdigest()
-        known = journal.find(name, digest, folder)
+        known = finished.find(name, digest, folder)
         if not isinstance(known, Entry):
             path = f"clips/{label.label}/{name}.mp4"
             write_video(folder / path, frames, fps, crf=0)
             count, height, width, _ = frames.shape
             known = Entry(path, label.label, label.group, count, float(fps), height, width, name, digest)
-            journal.add(name, digest, known)
+            finished.add(name, digest, known)
         entries.append(known)
     return entries

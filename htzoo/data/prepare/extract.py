@@ -31,7 +31,7 @@ class Limits:
 def extract(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool], limits: Limits | None = None) -> None:
     """Extract the wanted files of an archive, and of the archives inside it, into `folder`.
 
-    Only regular files are written, and only inside `folder`. Links and devices are left out. An archive inside, of
+    Only regular files are written, and only inside `folder`. Links and devices are skipped. An archive inside, of
     several volumes too, is extracted where it lies, and removed. A file has its name only when it is whole, so that
     after an interruption the same call does what is left. A call that was finished does nothing.
 
@@ -61,7 +61,7 @@ class _Budget:
     def spend(self, size: int) -> None:
         self.left -= size
         if self.left < 0:
-            raise DataError(f"{self.archive} unpacks to more than expected of a data set; extract it by hand.")
+            raise DataError(f"{self.archive} unpacks to more than expected of a dataset; extract it by hand.")
 
 
 def _extract(
@@ -130,7 +130,7 @@ def _choose(
 ) -> dict[PurePosixPath, Member]:
     """Where each member of use goes."""
     if len(opened.members) > limits.members:
-        raise DataError(f"{archive} holds {len(opened.members):,} files, too many for a data set; extract it by hand.")
+        raise DataError(f"{archive} holds {len(opened.members):,} files, too many for a dataset; extract it by hand.")
     chosen = {}
     for member in opened.members:
         path = place / _checked(archive, member.name)

@@ -1,7 +1,7 @@
-"""From published archives, or from what the user has, to a prepared data set: small clips and an index.
+"""From published archives, or from what the user has, to a prepared dataset: small clips and an index.
 
 Every step can be stopped at any point, by Ctrl-C, kill or power, and the same call goes on from there: files get their
-names when they are whole, and a journal says which clips are done. `index.csv` comes last, so where it is, the set is
+names when they are whole, and a log says which clips are finished. `index.csv` comes last, so where it is, the set is
 whole; it has the same bytes however often the work was interrupted.
 """
 
@@ -19,28 +19,28 @@ import av
 from htzoo.data.errors import DataError, VideoError, unwritable
 from htzoo.data.index import INDEX, write_index
 from htzoo.data.prepare.convert import make_clips, make_converted
-from htzoo.data.prepare.finished_clips import Journal
+from htzoo.data.prepare.finished_clips import FinishedClips
 from htzoo.data.prepare.source_checksums import Checksums
-from htzoo.data.prepare.source_files import UNPACKED, Published, files_in, find_trees, list_originals, matches
+from htzoo.data.prepare.source_files import UNPACKED, Published, files_in, find_trees, list_source_files, matches
 from htzoo.data.video.checksum import check_seal
 from htzoo.data.video.encode import CRF, X264
 from htzoo.files import replacing
 
 DAMAGED, PREPARED = "damaged.csv", "prepared.json"
 SHORT_SIDE = 240
-_JOURNAL, _LOCK = ".journal.jsonl", ".lock"
+_FINISHED, _LOCK = ".journal.jsonl", ".lock"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came of it.
+    """The result of preparing a dataset.
 
     Attributes:
-        folder: Where the set is.
-        clips: How many clips its index has.
-        damaged: (path in the original tree, reason) of each clip that was left out.
+        folder: Folder of the prepared dataset.
+        clips: Number of clips in its index.
+        damaged: (path in the original tree, reason) of each clip that is skipped.
         remarks: What the user should know about how the source files were read.
-        was_there: Whether the set was whole before.
+        was_there: Whether the dataset was prepared before.
     """
 
     folder: Path
@@ -51,16 +51,16 @@ class Prepared:
 
 
 def prepare(dataset: Published, root: Path, given: Path | None = None, short_side: int = SHORT_SIDE) -> Prepared:
-    """Prepare a data set in `root`, or finish what an earlier call began.
+    """Prepare a dataset in `root`, or finish what an earlier call began.
 
     Args:
         dataset: What to prepare.
-        root: Folder of all data sets; downloads go to `root/downloads` and stay there.
+        root: Folder of all datasets; downloads go to `root/downloads` and stay there.
         given: A folder or archive that the user has, which is only read; None downloads.
-        short_side: Pixels of the short side, to which larger pictures are made smaller.
+        short_side: Length of the short side of a frame in pixels; larger frames are reduced to it.
 
     Returns:
-        What came of it; damaged clips are listed in `damaged.csv` too.
+        The result; damaged clips are also listed in `damaged.csv`.
 
     Raises:
         DataError: Nothing to prepare was found, or none of it is whole; or what was found cannot be downloaded,
@@ -122,15 +122,15 @@ def _as_it_is(folder: Path, short_side: int) -> Prepared:
 def _prepare(dataset: Published, root: Path, folder: Path, given: Path | None, short_side: int) -> Prepared:
     trees, archives = find_trees(dataset, root, folder, given)
     converted = dataset.convert(trees[0])
-    journal = Journal(folder / _JOURNAL, short_side)
+    finished = FinishedClips(folder / _FINISHED, short_side)
     damaged: list[tuple[str, str]] = []
     remarks: tuple[str, ...] = ()
     try:
         if converted is not None:
-            entries = make_converted(converted, folder, journal)
+            entries = make_converted(converted, folder, finished)
         else:
-            originals, remarks = list_originals(dataset, trees, folder)
-            entries, damaged = make_clips(originals, folder, journal, Checksums(root))
+            files, remarks = list_source_files(dataset, trees, folder)
+            entries, damaged = make_clips(files, folder, finished, Checksums(root))
         if not entries:
             _write_damaged(folder, damaged)
             remedy = f"get {dataset.title} from {dataset.homepage}" if dataset.homepage else "it takes <class>/<file>"
@@ -207,4 +207,4 @@ def _is_ours(file: Path) -> bool:
 def _tidy(folder: Path) -> None:
     """Remove what was of use only on the way."""
     shutil.rmtree(folder / UNPACKED, ignore_errors=True)
-    (folder / _JOURNAL).unlink(missing_ok=True)
+    (folder / _FINISHED).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What every original was when it was first decoded whole, so that a change since then is named.
+"""Checksums of source files from when they were first decoded, so that a later change is reported.
 
 A decoder sees most damage, but not a flipped bit that makes another legal stream. From the first reading on there is
 the SHA-256 to tell by. For clips that htzoo wrote, `htzoo.data.video.checksum` does the same within the file.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from htzoo.data.errors import DataError
 from htzoo.data.parallel import on_all_cores
-from htzoo.data.prepare.append_only_log import Records
+from htzoo.data.prepare.append_only_log import AppendOnlyLog
 from htzoo.data.video.checksum import digest_of
 from htzoo.data.video.container import unreadable
 from htzoo.data.video.image_folder import numbered_images
@@ -37,14 +37,14 @@ class FirstReading:
 
 
 class Checksums:
-    """The first readings of all originals, by absolute path, in `<root>/checksums.jsonl`.
+    """The first readings of all source files, by absolute path, in `<root>/checksums.jsonl`.
 
     Attributes:
         remedy: What to do about a file that has changed, as the end of a sentence.
     """
 
     def __init__(self, root: Path) -> None:
-        self._records = Records(root / "checksums.jsonl")
+        self._records = AppendOnlyLog(root / "checksums.jsonl")
         self.remedy = f"put back what was there, or, if the change is meant, delete its lines in {self._records.path}."
 
     def find(self, file: Path) -> FirstReading | None:

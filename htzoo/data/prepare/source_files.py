@@ -1,4 +1,4 @@
-"""The originals of a data set: downloaded, or what the user has; and which of their files are clips."""
+"""The source files of a dataset, downloaded or given by the user, and which of them are clips."""
 
 import os
 from collections import Counter
@@ -25,7 +25,7 @@ UNPACKED = ".unpacked"  # folder of what is extracted on the way, hidden so that
 
 
 class Published(Protocol):
-    """What preparing must know of a data set; the classes of `htzoo.data.datasets.registry` say it."""
+    """What preparing must know of a dataset; the classes of `htzoo.data.datasets.registry` say it."""
 
     dataset_name: str
     title: str
@@ -49,14 +49,14 @@ class Published(Protocol):
 
 
 @dataclass(frozen=True)
-class Original:
+class SourceFile:
     """A video file from which a clip is to be made.
 
     Attributes:
         file: The file.
         source: Its path inside the tree.
         label: What it shows.
-        path: The clip to make, from the folder of the data set.
+        path: The clip to make, from the folder of the dataset.
     """
 
     file: Path
@@ -68,18 +68,18 @@ class Original:
 def find_trees(
     dataset: Published, root: Path, folder: Path, given: Path | None
 ) -> tuple[list[Path], list[dict[str, object]]]:
-    """Find the originals: download them, unpack them, or see where they are.
+    """Find the source files: download them, unpack them, or take the ones that are given.
 
     A folder that was given may hold archives in place of clips, or of the lists of an official split.
 
     Args:
         dataset: What to look for.
-        root: Folder of all data sets.
+        root: Folder of all datasets.
         folder: Where the set is being prepared.
         given: A folder or archive that the user has; None downloads.
 
     Returns:
-        Folders with the originals, and name, size and SHA-256 of the archives that they come from.
+        Folders with the source files, and name, size and SHA-256 of the archives that they come from.
 
     Raises:
         DataError: Nothing is there, or it cannot be downloaded or extracted.
@@ -109,7 +109,7 @@ def find_trees(
         extract(given, raw, lambda path: is_clip(path) or is_split(path))
         return [raw], [_fact(given)]
     if given.is_relative_to((folder / "clips").absolute()):
-        raise DataError(f"{given} is where prepared clips go; move the originals elsewhere.")
+        raise DataError(f"{given} is where prepared clips go; move the source files elsewhere.")
     if everything:
         return [given], []
     found = [path for path, _ in files_in(given, folder)]
@@ -180,9 +180,9 @@ def files_in(tree: Path, prepared: Path | None = None) -> list[tuple[PurePosixPa
     return read_tree(tree, prepared)[0]
 
 
-def list_originals(dataset: Published, trees: list[Path], folder: Path) -> tuple[list[Original], tuple[str, ...]]:
+def list_source_files(dataset: Published, trees: list[Path], folder: Path) -> tuple[list[SourceFile], tuple[str, ...]]:
     """List all clips, each with a path of its own, and what the user should know about how the trees were read."""
-    found: list[Original] = []
+    found: list[SourceFile] = []
     remarks: list[str] = []
     for tree in trees:
         files, empty = read_tree(tree, folder)
@@ -190,16 +190,16 @@ def list_originals(dataset: Published, trees: list[Path], folder: Path) -> tuple
         remarks += of_tree
         for path, file in files:
             if path in labels:
-                found.append(Original(file, path.as_posix(), labels[path], _clip_path(labels[path].label, path.stem)))
-    # Paths are also different on systems that do not distinguish small letters from capitals.
-    times = Counter(original.path.lower() for original in found)
-    originals = [
-        replace(original, path=_clip_path(original.label.label, PurePosixPath(original.source).stem, original.source))
-        if times[original.path.lower()] > 1 or len(os.fsencode(original.file.name)) > _LONGEST_NAME
-        else original
-        for original in found
+                found.append(SourceFile(file, path.as_posix(), labels[path], _clip_path(labels[path].label, path.stem)))
+    # Paths also differ on systems that do not distinguish small letters from capitals.
+    times = Counter(one.path.lower() for one in found)
+    sources = [
+        replace(one, path=_clip_path(one.label.label, PurePosixPath(one.source).stem, one.source))
+        if times[one.path.lower()] > 1 or len(os.fsencode(one.file.name)) > _LONGEST_NAME
+        else one
+        for one in found
     ]
-    return originals, tuple(remarks)
+    return sources, tuple(remarks)
 
 
 def _clip_path(label: str, stem: str, source: str | None = None) -> str:

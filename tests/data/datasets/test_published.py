@@ -1,4 +1,4 @@
-"""The published data sets: their classes, clips and splits, from trees laid out as published."""
+"""The published datasets: their classes, clips and splits, from trees laid out as published."""
 
 import hashlib
 from collections import Counter, defaultdict

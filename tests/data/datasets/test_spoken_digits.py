@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from htzoo.data import DataError, SpokenDigits, read_frames, write_video
-from htzoo.data.datasets.spoken_digits import as_pictures, log_mel
+from htzoo.data.datasets.spoken_digits import as_frames, log_mel
 from htzoo.data.index import Entry, read_index, write_index
 from htzoo.data.prepare.pipeline import prepare
 from tests.data.archives import tar
@@ -36,7 +36,7 @@ def wav(samples: np.ndarray, rate: int = 8000, channels: int = 1) -> bytes:
 @pytest.mark.parametrize("hertz", [300, 1000, 2500])
 def test_a_tone_is_a_bright_line_at_its_height(hertz: float) -> None:
     """Bands are of equal width in mel, and the lowest is at the bottom."""
-    pictures = as_pictures(log_mel(tone(hertz)))
+    pictures = as_frames(log_mel(tone(hertz)))
     assert pictures.shape == (9, 64, 4, 3) and pictures.dtype == np.uint8  # 37 whole windows are 9 pictures of 4
 
     def mel(frequency: float) -> float:
@@ -60,7 +60,7 @@ def test_loudness_and_the_colour_of_the_microphone_do_not_show() -> None:
 
 
 def test_silence_is_all_alike() -> None:
-    assert (as_pictures(log_mel(np.zeros(1000))) == 128).all()
+    assert (as_frames(log_mel(np.zeros(1000))) == 128).all()
     # Digital silence is no deeper than the quiet of a room.
     quiet, digital = tone(1000), tone(1000)
     digital[:1600] = 0
@@ -73,7 +73,7 @@ def test_every_recording_is_at_least_a_picture() -> None:
 
 
 def test_pictures_keep_their_levels(tmp_path: Path) -> None:
-    pictures = as_pictures(log_mel(tone(700)))
+    pictures = as_frames(log_mel(tone(700)))
     write_video(tmp_path / "a.mp4", pictures, 25, crf=0)
     read = read_frames(tmp_path / "a.mp4", range(len(pictures)))
     assert np.abs(read.astype(int) - pictures).max() <= 1
@@ -97,12 +97,12 @@ def test_prepare_an_archive(tmp_path: Path) -> None:
     }  # fmt: skip
     assert {entry.group for entry in entries} == set(SPEAKERS)
     read = read_frames(made.folder / entries[0].path, range(6)).astype(int)
-    assert np.abs(read - as_pictures(log_mel(sounds["0_ann_0"]))).max() <= 2  # of a sample of 16 bits, and of the video
+    assert np.abs(read - as_frames(log_mel(sounds["0_ann_0"]))).max() <= 2  # of a sample of 16 bits, and of the video
 
 
 def test_a_speaker_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "digits"
-    write_video(folder / "clip.mp4", as_pictures(log_mel(tone(700))), crf=0)
+    write_video(folder / "clip.mp4", as_frames(log_mel(tone(700))), crf=0)
     write_index(
         folder,
         [

@@ -93,7 +93,7 @@ def test_prepared_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         encode(originals / f"v_1_{number}.avi", numbered(12 + number), "mpeg4", "avi")
     folder = prepare(ScriptedDataset(), tmp_path, originals.parent).folder
     assert main(["data", "check", "deeds", "--root", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"all 4 clips in {folder} are right\n"
+    assert capsys.readouterr().out == f"all 4 clips in {folder} are fine\n"
     clips = sorted((folder / "clips/run").iterdir())
     clips[0].unlink()
     write_video(clips[1], numbered(5))
@@ -104,7 +104,7 @@ def test_prepared_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     kinds = [(problem["path"][-8:], problem["kind"]) for problem in document["problems"]]
     assert kinds == [("_1_0.mp4", "missing"), ("_1_1.mp4", "other count"), ("_1_2.mp4", "unreadable")]
     assert document["clips"] == 4
-    assert printed.err.endswith(f"htzoo: 3 of 4 clips in {folder} are not right.\n")
+    assert printed.err.endswith(f"htzoo: 3 of 4 clips in {folder} have problems.\n")
 
 
 def test_a_file_that_changes(
@@ -128,7 +128,7 @@ def test_a_file_that_changes(
         "run/1.avi: changed: has changed since it was first read; put back what was there, or, if the change is "
         "meant, delete its lines in data/checksums.jsonl.\n"
     )
-    assert printed.err.endswith("htzoo: 1 of 3 clips in mine are not right.\n")
+    assert printed.err.endswith("htzoo: 1 of 3 clips in mine have problems.\n")
     record = tmp_path / "data/checksums.jsonl"
     record.unlink()
     record.mkdir()

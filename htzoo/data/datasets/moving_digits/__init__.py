@@ -1,1 +1,1 @@
-"""Moving digits, a data set that is generated and needs no download."""
+"""Moving digits, a dataset that is generated and needs no download."""

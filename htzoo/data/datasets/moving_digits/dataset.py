@@ -1,4 +1,4 @@
-"""Moving digits: real handwritten digits that move in 11 ways, a data set that needs no download."""
+"""Moving digits: real handwritten digits that move in 11 ways, a dataset that needs no download."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +42,7 @@ class MovingDigits(VideoDataModule):
         """Keep the settings, those of `VideoDataModule` and one more.
 
         Args:
-            root: Folder of all data sets.
+            root: Folder of all datasets.
             augment: Shift training clips on the torus, which keeps their class.
             settings: Those of `VideoDataModule`; the clips are the same for every seed.
         """

@@ -1,4 +1,4 @@
-"""Making the moving-digits data set: real handwritten digits in 11 motions, in UCF11's folder layout."""
+"""Making the moving-digits dataset: real handwritten digits in 11 motions, in UCF11's folder layout."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ class _Task:
 
     @property
     def path(self) -> str:
-        """Path of the clip inside the data set, with forward slashes."""
+        """Path of the clip inside the dataset, with forward slashes."""
         label = MOTIONS[self.motion]
         folder = f"v_{label}_{self.group + 1:02d}"
         return f"{label}/{folder}/{folder}_{self.clip + 1:02d}.mp4"
@@ -44,7 +44,7 @@ class _Task:
 def make_moving_digits(
     folder: str | os.PathLike[str], seed: int = 0, groups: int = GROUPS, clips: int = CLIPS, hard: bool = False
 ) -> None:
-    """Make the data set in `folder`, or finish it: clips that are there already are kept.
+    """Make the dataset in `folder`, or finish it: clips that are there already are kept.
 
     `index.csv` is written last, so where it is, the set is whole. A clip depends only on the seed and on its own
     motion, group and number, and not on the order of the work.
