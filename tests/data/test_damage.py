@@ -27,6 +27,7 @@ from htzoo.data import (
     VideoError,
     VideoFolder,
     collate_clips,
+    count_frames,
     read_frames,
     uniform_indices,
     write_video,
@@ -237,3 +238,21 @@ def test_prepared_clips(sound: bytes, tmp_path: Path) -> None:
         entry.path for entry in entries
     }
     assert named_in(training(folder, tmp_path)) == {str(folder / entry.path) for entry in entries}
+
+
+@pytest.mark.parametrize("kind", ["avi", "mp4", "mov"])
+def test_a_header_that_promises_more(kind: str, tmp_path: Path) -> None:
+    """Damaged tables make FFmpeg give a shorter video, and say nothing."""
+    path = encode(tmp_path / f"clip.{kind}", moving_texture(), "mpeg4", kind)
+    content = path.read_bytes().replace(b"edts", b"free").replace(b"elst", b"free")  # no edit list cuts frames off
+    if kind == "avi":
+        place = content.index(b"strh") + 8 + 32  # the length of the stream
+        changed = content[:place] + (COUNT + 5).to_bytes(4, "little") + content[place + 4 :]
+    else:
+        place = content.index(b"stsz") + 12  # how many samples have a size
+        changed = content[:place] + (COUNT - 5).to_bytes(4, "big") + content[place + 4 :]
+    path.write_bytes(content)
+    assert count_frames(path) == COUNT
+    path.write_bytes(changed)
+    with pytest.raises(VideoError, match=r"its header promises \d+ frames, but it has \d+\)"):
+        count_frames(path)

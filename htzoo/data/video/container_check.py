@@ -7,6 +7,8 @@ import mmap
 import re
 from typing import BinaryIO
 
+import av
+
 _NAME = re.compile(rb"[\w ]{4}")  # of a chunk of AVI
 _WITH_CHUNKS = {b"AVI ", b"AVIX", b"movi", b"rec "}
 _HEAD, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
@@ -23,6 +25,17 @@ def what_is_broken(file: BinaryIO) -> str | None:
         if content[:4] == _HEAD:
             return _broken_matroska(content)
     return None
+
+
+def promises_are_kept(file: BinaryIO, container: av.container.InputContainer) -> bool:
+    """Whether a whole file of this format has as many packets as its header says.
+
+    An mp4 file with an edit list may show a part of its frames only.
+    """
+    if container.format.name == "avi":
+        return True
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return container.format.name.startswith("mov,") and content.find(b"elst") < 0
 
 
 def _broken_avi(content: mmap.mmap) -> str | None:

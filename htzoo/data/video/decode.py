@@ -12,27 +12,36 @@ import av
 from htzoo.data.video.container import damaged, reason_of, video_stream
 
 
-def decode(file: Path, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+def decode(file: Path, container: av.container.InputContainer, promised: int = 0) -> Iterator[av.VideoFrame]:
     """Yield the frames from the container's position on, in the order shown.
 
     FFmpeg goes on after most kinds of damage and conceals it with earlier pixels. Whatever FFmpeg, the codec or the
     container can detect is an error here. Without a checksum nobody can detect a flipped bit that gives another legal
     stream (docs/data.md has figures), or an MPEG stream that ends between two packets.
 
+    Args:
+        file: Its path, for error messages.
+        container: The file, open.
+        promised: How many packets the header promises from here on; 0 if unknown.
+
     Raises:
         VideoError: The file is damaged.
     """
+    packets = 0
     stream = video_stream(file, container)
     decoder = decoder_of(stream)
     length_bytes = _length_bytes(stream.codec_context)
     try:
         for packet in container.demux(stream):
+            packets += packet.dts is not None or packet.size > 0
             if packet.size == 0:
                 continue  # a frame that an AVI file repeats, or the end
             if packet.is_corrupt or (length_bytes and not _is_escaped(bytes(packet), length_bytes)):
                 raise damaged(file, "data is missing or wrong")
             yield from _whole(file, decoder.decode(packet))
         yield from _whole(file, decoder.decode(None))
+        if packets < promised:
+            raise damaged(file, f"its header promises {promised:,} frames, but it has {packets:,}")
     except (av.FFmpegError, ValueError) as error:
         raise damaged(file, reason_of(error)) from error
 

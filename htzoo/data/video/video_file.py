@@ -25,7 +25,7 @@ import numpy.typing as npt
 from htzoo.data.errors import VideoError
 from htzoo.data.video.checksum import check_content
 from htzoo.data.video.container import damaged, existing, no_frame, open_container, unreadable, video_stream
-from htzoo.data.video.container_check import what_is_broken
+from htzoo.data.video.container_check import promises_are_kept, what_is_broken
 from htzoo.data.video.decode import decode
 from htzoo.data.video.encode import KEY_FRAME_EVERY
 from htzoo.data.video.even_times import Times, at_even_rate, shown_at_even_times
@@ -167,7 +167,8 @@ class VideoFile:
         if (reason := what_is_broken(self._content)) is not None:
             raise damaged(self.path, reason)
         frame = None
-        for frame in decode(self.path, container):
+        promised = video_stream(self.path, container).frames if promises_are_kept(self._content, container) else 0
+        for frame in decode(self.path, container, promised):
             yield frame
         if frame is None:
             raise no_frame(self.path)
