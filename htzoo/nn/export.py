@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from htzoo.nn.recurrence import Cell, State
+from htzoo.nn.cell import Cell, State
 
 
 def recur_for_export(

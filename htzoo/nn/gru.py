@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from htzoo.nn.recurrence import Cell, Partial, State
+from htzoo.nn.cell import Cell, Partial, State
 from htzoo.nn.recurrent_layer import OneState
 
 aten = torch.ops.aten

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from htzoo.nn.recurrence import Cell, Partial, State
+from htzoo.nn.cell import Cell, Partial, State
 from htzoo.nn.recurrent_layer import Recurrent
 
 aten = torch.ops.aten

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from htzoo.formats.network import Core, Network
 from htzoo.formats.text import network_text
-from htzoo.nn.recurrence import State
+from htzoo.nn.cell import State
 from htzoo.nn.sequence import Order
 from htzoo.nn.weight import Matrix
 

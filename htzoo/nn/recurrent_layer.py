@@ -11,11 +11,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from htzoo.formats import Format
 from htzoo.formats.modes import is_exporting
+from htzoo.nn.cell import Cell, Hidden, State
 from htzoo.nn.errors import InputError
 from htzoo.nn.export import recur_for_export
 from htzoo.nn.layer_formats import LayerFormats, each_layer
 from htzoo.nn.projection import without_projection
-from htzoo.nn.recurrence import Cell, Hidden, State, recur
+from htzoo.nn.recurrence import recur
 from htzoo.nn.sequence import Rows, pack, unpack
 from htzoo.nn.weight import (
     AnyWeight,

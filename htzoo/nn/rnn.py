@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from htzoo.formats import Format
+from htzoo.nn.cell import Cell, Partial, State
 from htzoo.nn.layer_formats import LayerFormats
-from htzoo.nn.recurrence import Cell, Partial, State
 from htzoo.nn.recurrent_layer import OneState
 
 aten = torch.ops.aten

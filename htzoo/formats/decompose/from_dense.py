@@ -17,7 +17,8 @@ from htzoo.formats.network import Network
 
 _MAX_SWEEPS = 500
 _FIRST_SWEEPS = 10  # of every start, before the best goes on
-_LEAST_STARTS, _MOST_STARTS, _START_NUMBERS = 3, 16, 1 << 21  # as many starts as read so many numbers, within limits
+_MIN_STARTS, _MAX_STARTS = 3, 16
+_START_VALUES = 1 << 21  # values of the matrix that all starts read together, which decides their number within limits
 
 
 class Decomposition(NamedTuple):
@@ -99,7 +100,7 @@ def check_matrix(matrix: Tensor, gates: int) -> None:
 def _best_start(network: Network, matrix: Tensor, sweeps: int) -> list[Tensor]:
     """Random cores after a few sweeps, the best of some draws."""
     found: tuple[float, list[Tensor]] | None = None
-    starts = min(max(_START_NUMBERS // matrix.numel(), _LEAST_STARTS), _MOST_STARTS)
+    starts = min(max(_START_VALUES // matrix.numel(), _MIN_STARTS), _MAX_STARTS)
     for _ in range(starts):
         cores = [matrix.new_empty(core.shape) for core in network.cores]
         initialize(network, cores, matrix.square().mean().item() or None)

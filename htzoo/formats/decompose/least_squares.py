@@ -15,7 +15,7 @@ from htzoo.formats.network import Network
 
 _RIDGE = 1e-12  # of the largest eigenvalue of the normal equations
 _EXACT = 1e-14  # relative error below which only rounding is left
-_LARGEST = 1 << 21  # numbers of the normal equations that are built and factored
+_LARGEST = 1 << 21  # values of normal equations that are built and factored
 _STEPS, _CLOSE = 50, 1e-8  # of conjugate gradients where they are not; and where to stop, of what is left
 
 
@@ -30,8 +30,9 @@ def least_squares(network: Network, matrix: Tensor, cores: list[Tensor], sweeps:
     """Improve ``cores`` in place, one at a time, each being set to its best for the others as they are.
 
     In one core alone the network is linear: its best solves normal equations whose matrix is the network of the other
-    cores with their twins, never built as a design matrix. Where the others fall into parts that are not joined (both
-    sides of a tensor train, the factors of Tucker), that matrix is a Kronecker product, and is solved part by part.
+    cores with a copy of themselves, never built as a design matrix. Where the others fall into parts that are not
+    connected (both sides of a tensor train, the factors of Tucker), that matrix is a Kronecker product and is solved
+    part by part.
     The products that neighbouring cores have in common are formed once (a dimension tree: Phan, Tichavsky and Cichocki,
     "Fast Alternating LS Algorithms for High Order CANDECOMP/PARAFAC Tensor Factorizations", IEEE Trans. Signal Process.
     61, 2013), so a sweep reads the whole matrix three times, however many cores there are. The error never grows.
@@ -72,7 +73,8 @@ def _sweep(
         group: positions of the cores to update.
         data: the matrix contracted with all cores outside ``group``; those of them that have no modes, which would
             only make it larger, stand beside it.
-        outside: all cores outside ``group`` contracted with their twins, one tensor a joined part, unless too large.
+        outside: all cores outside ``group`` contracted with a copy of themselves, one tensor for each
+            connected part, unless too large.
     """
     if len(group) == 1:
         core = network.cores[group[0]]
@@ -84,8 +86,8 @@ def _sweep(
     for kept, used in ((group[:middle], group[middle:]), (group[middle:], group[:middle])):
         wanted = {edge for k in kept for edge in network.cores[k].edges}
         ones = [_Labelled(cores[k], network.cores[k].edges) for k in used]
-        twins = [_Labelled(one.tensor, tuple(_twin(network, edge) for edge in one.edges)) for one in ones]
-        parts = [one for part in _joined([*outside, *ones, *twins]) for one in _merged(part, wanted)]
+        copies = [_Labelled(one.tensor, tuple(_copied(network, edge) for edge in one.edges)) for one in ones]
+        parts = [one for part in _joined([*outside, *ones, *copies]) for one in _merged(part, wanted)]
         beside = [*data[1:], *(one for one in ones if not _has_modes(network, one))]
         later = wanted.union(*(one.edges for one in beside))
         whole = _contract([data[0], *(one for one in ones if _has_modes(network, one))], later)
@@ -93,16 +95,16 @@ def _sweep(
 
 
 def _has_modes(network: Network, one: _Labelled) -> bool:
-    return any(_twin(network, edge) == edge for edge in one.edges)
+    return any(_copied(network, edge) == edge for edge in one.edges)
 
 
-def _twin(network: Network, edge: str) -> str:
-    """The label of a bond in the twin of a core; modes keep theirs."""
+def _copied(network: Network, edge: str) -> str:
+    """The label of an edge in the copy of a core; modes keep theirs."""
     return edge if edge in network.inputs or edge in network.outputs else f"{edge}'"
 
 
 def _contract(operands: Sequence[_Labelled], wanted: Collection[str]) -> _Labelled:
-    """Sum over every edge but the ``wanted`` ones and their twins."""
+    """Sum over every edge but the ``wanted`` ones and their copies."""
     found = dict.fromkeys(edge for operand in operands for edge in operand.edges)
     kept = tuple(edge for edge in found if edge.rstrip("'") in wanted)
     return _Labelled(merge([one.tensor for one in operands], [one.edges for one in operands], kept), kept)
@@ -111,12 +113,12 @@ def _contract(operands: Sequence[_Labelled], wanted: Collection[str]) -> _Labell
 def _merged(part: list[_Labelled], wanted: Collection[str]) -> list[_Labelled]:
     """A joined part as one tensor, if that is not too large."""
     sizes = {edge: size for one in part for edge, size in zip(one.edges, one.tensor.shape)}
-    numbers = math.prod(size for edge, size in sizes.items() if edge.rstrip("'") in wanted)
-    return [_contract(part, wanted)] if numbers <= _LARGEST else part
+    values = math.prod(size for edge, size in sizes.items() if edge.rstrip("'") in wanted)
+    return [_contract(part, wanted)] if values <= _LARGEST else part
 
 
 def _joined(operands: Iterable[_Labelled]) -> list[list[_Labelled]]:
-    """Sort the operands into parts that share no edge, an edge and its twin being the same."""
+    """Sort the operands into parts that share no edge, an edge and its copy being the same."""
     parts: list[tuple[set[str], list[_Labelled]]] = []
     for operand in operands:
         edges, members = {edge.rstrip("'") for edge in operand.edges}, [operand]
@@ -149,7 +151,7 @@ def _solve(core: Tensor, edges: Edges, target: Tensor, outside: Sequence[_Labell
 def _solve_step_by_step(core: Tensor, edges: Edges, target: Tensor, outside: Sequence[_Labelled]) -> Tensor:
     """:func:`_solve` where G is too large to be built: steps of conjugate gradients, none of which adds to the error.
 
-    So it is with the core of a block term: blocks x rank^d numbers, and G their square.
+    The core tensor of a block term needs this: it has blocks x rank^d values, and G has their square.
     """
     known = {edge for one in outside for edge in one.edges}
     after = tuple(f"{edge}'" if f"{edge}'" in known else edge for edge in edges)
@@ -208,7 +210,7 @@ def _along(x: Tensor, edges: Edges, joined: Edges, act: Callable[[Tensor], Tenso
 
 
 def _split(edges: Edges, joined: Edges) -> tuple[Edges, Edges, Edges]:
-    """Those of ``edges`` that stand in ``joined`` alone, those with their twins, and those that do not."""
+    """Those of ``edges`` that stand in ``joined`` alone, those with their copies, and those that do not."""
     bonds = tuple(edge for edge in edges if f"{edge}'" in joined)
     stacked = tuple(edge for edge in edges if edge in joined and edge not in bonds)
     return stacked, bonds, tuple(edge for edge in edges if edge not in joined)
