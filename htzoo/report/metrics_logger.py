@@ -126,10 +126,10 @@ def _is_later(row: Mapping[str, Any], epoch: int, steps: int) -> bool:
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = [{name: cell for name, cell in row.items() if name is not None and cell} for row in reader]
-        return list(reader.fieldnames or ()), rows
+    text = path.read_text(encoding="utf-8")
+    reader = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())  # a row without an end was cut by a kill
+    rows = [{name: cell for name, cell in row.items() if name is not None and cell} for row in reader]
+    return list(reader.fieldnames or ()), rows
 
 
 def _write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:

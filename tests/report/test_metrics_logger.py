@@ -36,7 +36,7 @@ def test_two_runs_of_one_moment_get_two_folders(tmp_path: Path) -> None:
     assert [logger.version for logger in loggers] == ["now", "now-2", "now-3"]
 
 
-@pytest.mark.parametrize("torn", ["", "2,12", "\n\n", "2,14,0.5,"])
+@pytest.mark.parametrize("torn", ["", "2,12", "1,7,0.1", "\n\n", "2,14,0.5,"])
 def test_goes_back_to_a_checkpoint(torn: str, tmp_path: Path) -> None:
     log(MetricsLogger(tmp_path, "run"), range(4))
     with (tmp_path / "run" / "metrics.csv").open("a") as file:

@@ -142,12 +142,12 @@ def collate_clips(items: Sequence[Item]) -> Batch:
     """Make a batch of clips; shorter ones are padded with black frames at the end.
 
     Raises:
-        VideoError: The clips differ in picture size.
+        VideoError: The clips differ in frame size.
     """
     videos = [view for item in items for view in torch.split(item["video"], item["length"])]
     pictures = {tuple(video.shape[1:]) for video in videos}
     if len(pictures) > 1:
-        raise VideoError(f"clips of one batch have pictures of shape {sorted(pictures)}; set size to make them equal.")
+        raise VideoError(f"clips of one batch have frames of shape {sorted(pictures)}; set size to make them equal.")
     longest = max(len(video) for video in videos)
     if all(len(video) == longest for video in videos):
         batch = torch.stack(videos)

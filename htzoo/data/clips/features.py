@@ -1,4 +1,4 @@
-"""Clips of which the features of the frames are kept, so that the frames are read no more."""
+"""Clips whose frame features are cached, so that their frames are not read again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class FeatureReader(ClipReader):
         """Features of all candidate frames of clip `index`, T x F, read-only.
 
         Raises:
-            DataError: They were not kept.
+            DataError: They are not in the cache.
         """
         kept = None if self.cache is None else self.cache.get(index)
         if kept is None:

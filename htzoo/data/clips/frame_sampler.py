@@ -31,13 +31,13 @@ class FrameSampler:
         sampling: "uniform" takes the middle frames of `frames` equal segments. "segments" takes one of five frames of
             each segment, drawn anew each epoch, and the middle one outside training. "fixed_random" draws `frames`
             frames once, without replacement, and sorts them, as the authors of BT-LSTM do for UCF11. "all" takes every
-            `every`-th frame up to `frames` of them, as the authors of TT-RNN do with at most 85 or 1,492.
+            `every`-th frame up to `frames` of them, as the authors of TT-RNN do with a maximum of 85 or 1,492.
         frames: Frames that the model sees, T; a clip that is too short gives all it has.
         every: Step from frame to frame of "all".
         views: How many times a clip is looked at outside training, each time with other frames.
         seed: Seed of "fixed_random".
         motion: Whether the model sees what changes and not the frames themselves: every four candidates become one
-            picture, see `htzoo.data.clips.motion_images.motion_pictures`. Only with "uniform" and "all".
+            motion image, see `htzoo.data.clips.motion_images.motion_pictures`. Only with "uniform" and "all".
 
     Raises:
         ValueError: A setting is out of its range, or is one that this sampling does not have.
@@ -77,7 +77,7 @@ class FrameSampler:
 
         Args:
             available: Frames that it has.
-            name: What tells it from other clips of the set; the draw of "fixed_random" follows from it and the seed.
+            name: Its unique name in the dataset; the draw of "fixed_random" follows from it and the seed.
 
         Returns:
             Increasing indices, no more than `available`.
@@ -92,19 +92,19 @@ class FrameSampler:
         return uniform_indices(available, wanted)
 
     def kept(self, candidates: int) -> int:
-        """How many pictures come of so many candidates."""
+        """How many frames, or motion images, come of so many candidates."""
         return candidates // FRAMES_A_PICTURE if self.motion else candidates
 
     def pictures(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """What is kept of the candidates of a clip, of which `choose` takes: the frames, or pictures of motion.
+        """What is kept of the candidates of a clip, of which `choose` takes: the frames, or motion images.
 
         Raises:
-            VideoError: There are too few of them for one picture of motion.
+            VideoError: There are too few of them for one motion image.
         """
         return motion_pictures(frames) if self.motion else frames
 
     def choose(self, count: int, view: int = 0, rng: np.random.Generator | None = None) -> Indices:
-        """Positions, among what is kept of a clip, of the frames or pictures to show.
+        """Positions, among what is kept of a clip, of the frames or motion images to show.
 
         Args:
             count: How many are kept.

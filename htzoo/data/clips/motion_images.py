@@ -1,4 +1,4 @@
-"""Pictures of motion: what changes from frame to frame, in a form that a CNN trained on photographs can read."""
+"""Motion images: what changes from frame to frame, in a form that a CNN trained on photographs can read."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +10,10 @@ _GAIN = 2.0
 
 
 def motion_pictures(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """From every four successive frames one picture: their three changes of grey are its red, green and blue.
+    """Turn every four successive frames into one image: their three changes of grey are its red, green and blue.
 
     Args:
-        frames: uint8, T x H x W x C; what remains after the last four is left out.
+        frames: uint8, T x H x W x C; the rest after the last four is dropped.
 
     Returns:
         uint8, T // 4 x H x W x 3: 128 where nothing changes, twice the change above or below it elsewhere.
@@ -23,7 +23,7 @@ def motion_pictures(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """
     count = len(frames) // FRAMES_A_PICTURE
     if count == 0:
-        raise VideoError(f"a clip has {len(frames)} frames, but motion needs {FRAMES_A_PICTURE}; leave it out.")
+        raise VideoError(f"a clip has {len(frames)} frames, but motion needs {FRAMES_A_PICTURE}; skip it.")
     grey = frames[: count * FRAMES_A_PICTURE].mean(3, dtype=np.float32)
     changes = np.diff(grey.reshape(count, FRAMES_A_PICTURE, *grey.shape[1:]), axis=1)
     pictures = np.rint(127.5 + _GAIN * changes).clip(0, 255).astype(np.uint8)
