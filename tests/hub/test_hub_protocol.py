@@ -216,7 +216,13 @@ def test_download_that_never_ends_well(hub: Hub, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault("PUT", "/store/", cut=100), Fault("POST", "/commit/", cut=10), Fault("POST", "/commit/", 503)]
+    "fault",
+    [
+        Fault("PUT", "/store/", cut=100),
+        # The client repeats these for half a minute before it gives up.
+        pytest.param(Fault("POST", "/commit/", cut=10), marks=pytest.mark.slow),
+        pytest.param(Fault("POST", "/commit/", 503), marks=pytest.mark.slow),
+    ],
 )
 def test_interrupted_upload_leaves_the_old_model(hub: Hub, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     first = publish()
