@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jsonargparse import set_parsing_settings
 
 from htzoo.names import printable
+from htzoo.plugins import plugin_modules
 
 ALLOWED = ("htzoo", "lightning.pytorch", "torch.optim")
 
@@ -19,7 +20,8 @@ def allow_only_known_classes(words: Sequence[str]) -> tuple[list[str], list[str]
 
     Every import path in a configuration is checked before its module is imported, and again under the name with which
     the object was defined. A class that the user names in an option of the command line is allowed: whoever types it
-    could run it anyway. Those of ``--allow PREFIX`` are allowed in files too.
+    could run it anyway. Those of ``--allow PREFIX``, and of the modules that HTZOO_PLUGINS lists, are allowed in files
+    too.
 
     Args:
         words: the command line.
@@ -28,7 +30,7 @@ def allow_only_known_classes(words: Sequence[str]) -> tuple[list[str], list[str]
         The command line without ``--allow``, and what is allowed beyond :data:`ALLOWED`.
 
     Raises:
-        ValueError: a prefix is no name of a module or class.
+        ValueError: a prefix is no name of a module or class, or HTZOO_PLUGINS lists a module that does not exist.
     """
     rest, allowed, waiting = [], list[str](), list(words)
     while waiting:
@@ -49,7 +51,7 @@ def allow_only_known_classes(words: Sequence[str]) -> tuple[list[str], list[str]
             allowed.append(value)
     set_parsing_settings(
         import_path_denylist=["*"],
-        import_path_allowlist=[*ALLOWED, *allowed],
+        import_path_allowlist=[*ALLOWED, *plugin_modules(), *allowed],
         instantiate_subclass_spec_in_any=False,
         config_read_mode_urls_enabled=False,
         config_read_mode_fsspec_enabled=False,

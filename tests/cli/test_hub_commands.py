@@ -172,7 +172,7 @@ def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: py
             2,
             "would train another format than the compressed one",
         ),
-        (["compress", "a.pt", "--fine-tune", "fir_ht", "-o", "b"], 2, "--fine-tune trains video classifiers"),
+        (["compress", "a.pt", "--fine-tune", "fir_ht", "-o", "b"], 2, "--fine-tune trains video models"),
         (["compress", "fir_ht", "--fine-tune", "fir_lstm", "-o", "b"], 1, "is fir_lstm, whose weights are dense"),
         (["compress", "fir_ht", "--fine-tune", "fir_lost", "-o", "b"], 2, "config is 'fir_lost', which is neither"),
         (
@@ -184,7 +184,7 @@ def test_publish_dry_run_of_a_folder(published: Path, tmp_path: Path, capsys: py
         (["compress", "a", "--to", "tt", "--budget", "lots", "-o", "b"], 2, "'lots' is neither a number"),
         (["compress", "a", "--to", "tt", "--budget", "9", "--hidden-to", "tt", "-o", "b"], 2, "without a limit"),
         (["classify", "moving_digits_ht", "gone.mp4"], 1, "1 of 1 videos could not be labelled: gone.mp4 does not"),
-        (["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b"], 1, "a.pt is no file"),
+        (["compress", "a.pt", "--to", "tt", "--budget", "9", "-o", "b"], 1, "a.pt is not a file"),
         (["compress", "a.pt", "--to", "tt", "--in-modes", "8,8", "-o", "b"], 2, "--rank: --out-modes is missing"),
         (["compress", "a.pt", "--to", "tt", "--blocks", "2", "-o", "b"], 2, "--blocks is not among them"),
         (["compress", "a.pt", "--to", "LowRank", "--blocks", "2", "-o", "b"], 2, "--to lowrank takes --rank: --blocks"),

@@ -25,6 +25,15 @@ SMALL = [
 RUNS = Path("runs") / "moving_digits_ht"
 
 
+def is_running(number: int) -> bool:
+    """Whether a process runs; one that has ended, and whose new parent has not noticed yet, does not."""
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 class Run:
     """``htzoo`` in a process of its own, whose output is read line by line.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from htzoo.cli import processes
-from tests.faults.helpers import SMALL, Run, children, curve, the_run
+from tests.faults.helpers import SMALL, Run, children, curve, is_running, the_run
 
 DDP = ["--trainer.devices=2", "--trainer.strategy=ddp", "--model.schedule=constant"]
 
@@ -26,7 +26,7 @@ def test_a_process_that_is_killed(victim: int, few_root: Path, tmp_path: Path) -
         (line,) = errors.splitlines()
         expected = ("process 0, which started all others, was ended", "process 1 of 2 was ended by SIGKILL")[victim]
         assert line.startswith(f"htzoo: {expected}")
-        assert not Path(f"/proc/{child}").exists()
+        assert not is_running(child)
 
 
 @pytest.mark.slow
