@@ -71,7 +71,7 @@ class BestAndLast(Checkpoint):
         self.best_epoch: int | None = None
         self._best = float("inf")
         self._score: float | None = None
-        self._saved_epoch = 0
+        self._ended_epoch: int | None = None  # set while the checkpoint of the end of an epoch is written or restored
         self._fitting = False
 
     @property
@@ -93,9 +93,14 @@ class BestAndLast(Checkpoint):
                 left.unlink(missing_ok=True)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """In a resumed run, make sure that the best checkpoint is the one that is remembered."""
+        """In a resumed run, make sure that the best checkpoint is the one that is remembered.
+
+        A run killed between its last two writes has the best epoch in ``last.ckpt`` only. A checkpoint written within
+        an epoch never becomes the best one.
+        """
         resumed = Path(trainer.ckpt_path) if trainer.ckpt_path else None
-        if resumed is not None and self.best_epoch == self._saved_epoch:  # killed before it became the best, maybe
+        ended, self._ended_epoch = self._ended_epoch, None
+        if resumed is not None and ended is not None and ended == self.best_epoch:
             self._take_as_best(trainer, resumed)
         elif self.best_epoch is not None and self.best is None:
             self.best_epoch, self._best = None, float("inf")
@@ -128,8 +133,9 @@ class BestAndLast(Checkpoint):
             self.best_epoch = epoch
             self._best = float("inf") if self._score is None else self._score
         self._score = None
-        self._saved_epoch = epoch
+        self._ended_epoch = epoch
         trainer.save_checkpoint(self.folder / LAST)
+        self._ended_epoch = None
         if improved:
             self._take_as_best(trainer, self.folder / LAST)
         if trainer.max_epochs is None or epoch < trainer.max_epochs or trainer.max_epochs < 0:
@@ -145,12 +151,12 @@ class BestAndLast(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know of the epochs before."""
-        return {"best_epoch": self.best_epoch, "best": self._best, "epoch": self._saved_epoch}
+        return {"best_epoch": self.best_epoch, "best": self._best, "epoch": self._ended_epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Remember it, unless the checkpoint is only tested."""
         if self._fitting:
-            self.best_epoch, self._best, self._saved_epoch = state["best_epoch"], state["best"], state["epoch"]
+            self.best_epoch, self._best, self._ended_epoch = state["best_epoch"], state["best"], state["epoch"]
 
     def _stop_if_asked(self, trainer: pl.Trainer, where: str, save: bool) -> None:
         asked = trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False)

@@ -193,3 +193,17 @@ def test_the_best_epoch_is_restored_where_the_run_was_killed_before_it_was_writt
     best.unlink()
     train(few_root, folder, ckpt_path=folder / "checkpoints" / "last.ckpt", trainer_options={"max_epochs": 1})
     assert torch.load(best, weights_only=True)["epoch"] == 0
+
+
+def test_a_stop_within_an_epoch_keeps_the_best_checkpoint(few_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "few" / "run"
+    best, last = folder / "checkpoints" / "best.ckpt", folder / "checkpoints" / "last.ckpt"
+    train(few_root, folder, trainer_options={"max_epochs": 1}, schedule="constant")
+    content = torch.load(last, weights_only=True)
+    content["callbacks"]["BestAndLast"]["best"] = -1.0  # a loss that no later epoch goes below
+    torch.save(content, last)
+    train(few_root, folder, (1, 2), last, schedule="constant")
+    train(few_root, folder, ckpt_path=last, schedule="constant")
+    kept = torch.load(best, weights_only=True)
+    assert (kept["epoch"], kept["global_step"]) == (0, 5)
+    torch.testing.assert_close(kept["state_dict"], content["state_dict"], rtol=0, atol=0)
