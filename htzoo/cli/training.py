@@ -282,10 +282,14 @@ class TrainingCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except Stopped as stop:
+            if not self.trainer.is_global_zero:
+                if stop.saved:  # all stop together, and the first process says so: this one has not failed
+                    return
+                raise KeyboardInterrupt("") from None
             text = f"{stop}; {self._how_to_go_on()}" if subcommand == "fit" else str(stop)
-            if stop.signal is not None and stop.signal.name == "SIGUSR1" and self.trainer.is_global_zero:
+            if stop.signal is not None and stop.signal.name == "SIGUSR1":
                 text = "; ".join(filter(None, [text, slurm.requeue()]))
-            raise KeyboardInterrupt(text if self.trainer.is_global_zero else "") from None
+            raise KeyboardInterrupt(text) from None
 
     def validate(self, **kwargs: Any) -> None:
         """Measure on the validation clips.

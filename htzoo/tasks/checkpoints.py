@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, Timer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from htzoo.files import replacing
@@ -159,16 +160,20 @@ class BestAndLast(Checkpoint):
             self.best_epoch, self._best, self._ended_epoch = state["best_epoch"], state["best"], state["epoch"]
 
     def _stop_if_asked(self, trainer: pl.Trainer, where: str, save: bool) -> None:
-        asked = trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False)
-        out_of_time = save and trainer.should_stop  # at the end of an epoch, Lightning stops by itself
-        if not asked and not out_of_time:
+        by = self._signal_of_any_process(trainer)
+        # At the end of an epoch, Lightning obeys the time limit by itself.
+        if by is None and not (save and trainer.should_stop and _time_is_up(trainer)):
             return
         if save:
             trainer.save_checkpoint(self.folder / LAST)
-        by = self.signals.received
-        reason = (by.name if by is not None else "a signal") if asked else "the time limit"
         self.signals.received = None
-        raise Stopped(f"stopped by {reason} at {where}", by, saved=True)
+        raise Stopped(f"stopped by {'the time limit' if by is None else by.name} at {where}", by, saved=True)
+
+    def _signal_of_any_process(self, trainer: pl.Trainer) -> signal.Signals | None:
+        """The signal that one of the processes received, so that all of them stop in the same way."""
+        number = torch.tensor(int(self.signals.received or 0), device=trainer.strategy.root_device)
+        number = torch.as_tensor(trainer.strategy.reduce(number, reduce_op="max"))
+        return signal.Signals(int(number)) if number > 0 else None
 
     def _take_as_best(self, trainer: pl.Trainer, checkpoint: Path) -> None:
         best = self.folder / BEST
@@ -179,3 +184,9 @@ class BestAndLast(Checkpoint):
                 except OSError:  # a filesystem without hard links
                     shutil.copyfile(checkpoint, temporary)
         trainer.strategy.barrier("best checkpoint")
+
+
+def _time_is_up(trainer: pl.Trainer) -> bool:
+    """Whether the time limit of the trainer is over, by the clock of the first process."""
+    limits = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    return bool(trainer.strategy.broadcast(any(left is not None and left <= 0 for left in limits)))

@@ -18,8 +18,8 @@ class Stopped(BaseException):
     """The run was asked to stop; no error, so that nothing takes it for one on the way.
 
     Attributes:
-        signal: the signal that asked for it; None for a time limit, or where another process got the signal.
-        saved: whether a checkpoint holds everything up to this moment.
+        signal: the signal that asked for it, whichever process received it; None for a time limit.
+        saved: whether a checkpoint holds everything up to this moment; then all processes stop together.
     """
 
     def __init__(self, text: str, by: signal.Signals | None = None, saved: bool = False) -> None:

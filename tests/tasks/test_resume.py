@@ -207,3 +207,31 @@ def test_a_stop_within_an_epoch_keeps_the_best_checkpoint(few_root: Path, tmp_pa
     kept = torch.load(best, weights_only=True)
     assert (kept["epoch"], kept["global_step"]) == (0, 5)
     torch.testing.assert_close(kept["state_dict"], content["state_dict"], rtol=0, atol=0)
+
+
+class Ask(pl.Callback):
+    """Asks Lightning to stop within the first epoch."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
+        trainer.should_stop = True
+
+
+def test_another_stop_within_an_epoch_is_no_time_limit(
+    few_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure = VideoClassification.configure_callbacks
+    monkeypatch.setattr(VideoClassification, "configure_callbacks", lambda self: [*configure(self), Ask()])
+    options = {"max_epochs": 2, "max_time": {"hours": 1}}
+    trainer, interrupt = train(few_root, tmp_path / "few" / "run", trainer_options=options)
+    assert trainer.global_step == 1 and len(interrupt.seen[0]) == 32
+
+
+def test_a_signal_to_another_process_stops_this_one_in_the_same_way(
+    few_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pl.strategies.SingleDeviceStrategy, "reduce", lambda *_, **__: torch.tensor(signal.SIGUSR1))
+    folder = tmp_path / "few" / "run"
+    with pytest.raises(Stopped, match="stopped by SIGUSR1 at epoch 1, step 1") as stop:
+        train(few_root, folder)
+    assert stop.value.signal is signal.SIGUSR1 and stop.value.saved
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
