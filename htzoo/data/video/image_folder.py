@@ -31,8 +31,8 @@ def numbered_images(folder: Path) -> list[Path]:
     """The images of a folder in the order of the last number in their names; other files are ignored.
 
     Raises:
-        VideoError: The folder cannot be read, there is no image, two have one number, or one is missing: numbers increase by one, or by any other
-            step that is the same all along.
+        VideoError: The folder cannot be read, there is no image, two have one number, or one is missing: numbers
+            increase by one, or by any other step that is the same all along.
     """
     images: dict[int, Path] = {}
     try:
