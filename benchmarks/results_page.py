@@ -97,7 +97,7 @@ def write_results(designs: Sequence[Mapping[str, Any]], measured: Mapping[str, M
     """Write the page, whole or not at all.
 
     Args:
-        designs: what :func:`htzoo.hub.model_info.design` returns, one a row.
+        designs: what :func:`htzoo.models.model_info.model_info` returns, one a row.
         measured: measurements by name.
         output: the Markdown file.
 

@@ -79,7 +79,11 @@ def compile_library(target: Path = LIBRARY, machine: str | None = None) -> None:
         raise CompileError(f"the C code is not for {machine or platform.machine()} processors")
     if not compiler:
         raise CompileError("there is no C compiler: install gcc or clang, or set CC")
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+    try:
+        temporary_folder = tempfile.TemporaryDirectory(dir=target.parent)
+    except OSError as error:
+        raise CompileError(f"{target.parent} cannot be written ({error.strerror}): install htzoo anew") from None
+    with temporary_folder as temporary:
         folder = Path(temporary)
         (folder / "layout.h").write_text(_layout_header(), encoding="utf-8")
         commands = []

@@ -35,7 +35,7 @@ def layer_formats(layer: Recurrent) -> dict[str, Any]:
 
 
 def plain_formats(formats: LayerFormats) -> Any:
-    """The opposite of :func:`~htzoo.nn.recurrent_layer.formats_from_plain`."""
+    """The opposite of :func:`~htzoo.nn.layer_formats.formats_from_plain`."""
     if formats is None or isinstance(formats, Format):
         return None if formats is None else formats.to_dict()
     return [plain_formats(one) for one in formats]

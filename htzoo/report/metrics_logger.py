@@ -113,7 +113,8 @@ class MetricsLogger(Logger):
         if lost:
             kept.append({**{name: repr(value) for name, value in lost.items()}, "epoch": epoch - 1, "step": steps - 1})
             self._columns = [*_FIRST, *sorted({*self._columns, *lost} - set(_FIRST))]
-        if lost or len(kept) < len(rows):
+        cut = not self.file.read_text(encoding="utf-8").endswith("\n")
+        if lost or cut or len(kept) < len(rows):
             _write(self.file, self._columns, kept)
 
 

@@ -29,7 +29,7 @@ def plot_design(design: Mapping[str, Any], weights: Mapping[str, Matrix], gates:
     """Draw the networks of a model's recurrent layer and the parameters of all its components, as a PNG.
 
     Args:
-        design: what :func:`htzoo.hub.model_info.design` returns.
+        design: what :func:`htzoo.models.model_info.model_info` returns.
         weights: the weights by kind, ``input`` and ``hidden`` or ``joint``. Dense ones are not drawn, unless all are.
         gates: number of gates, by which the first output mode is multiplied.
         output: the file, written whole or not at all.

@@ -50,6 +50,19 @@ def test_goes_back_to_a_checkpoint(torn: str, tmp_path: Path) -> None:
     assert resumed.file.read_text() == whole.file.read_text()
 
 
+@pytest.mark.parametrize("torn", ["2,12", "2,14,0.5,"])
+def test_a_cut_row_goes_though_all_others_stay(torn: str, tmp_path: Path) -> None:
+    log(MetricsLogger(tmp_path, "run"), range(2))
+    with (tmp_path / "run" / "metrics.csv").open("a") as file:
+        file.write(torn)
+    resumed = MetricsLogger(tmp_path, "run", resumed=True)
+    resumed.go_back(2, 10, {})
+    log(resumed, range(2, 4))
+    whole = MetricsLogger(tmp_path, "whole")
+    log(whole, range(4))
+    assert resumed.file.read_text() == whole.file.read_text()
+
+
 def test_a_row_that_was_lost_is_in_the_checkpoint(tmp_path: Path) -> None:
     logger = MetricsLogger(tmp_path, "run")
     log(logger, range(1))

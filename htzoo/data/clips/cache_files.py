@@ -58,8 +58,13 @@ def find_caches(folder: Path) -> list[CacheFile]:
     for path in sorted(folder.rglob("*")):
         if path.suffix in _SUFFIXES and path.is_file():
             status = path.stat()
-            found.append(CacheFile(path, status.st_blocks * 512, status.st_mtime, _why_stale(path)))
+            found.append(CacheFile(path, _bytes_on_disk(status), status.st_mtime, _why_stale(path)))
     return sorted(found, key=lambda cache: cache.last_used)
+
+
+def _bytes_on_disk(status: os.stat_result) -> int:
+    """What a file takes, holes not counted; Windows does not say, and its size is taken."""
+    return int(getattr(status, "st_blocks", status.st_size / 512) * 512)
 
 
 def make_room(folder: Path, needed: int, limit: float) -> None:

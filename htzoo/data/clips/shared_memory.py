@@ -43,7 +43,7 @@ def fits(batch_bytes: int, workers: int, prefetch: int, world: int) -> bool:
     """
     try:
         status = os.statvfs(SHARED_MEMORY)
-    except OSError:
+    except (AttributeError, OSError):  # Windows has no such call
         return True  # a system that has it elsewhere
     free = status.f_bavail * status.f_frsize
     needed = batch_bytes * (workers * prefetch + 1) * _LOADERS * world

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from htzoo.data.errors import VideoError
-from htzoo.data.video.container import IMAGE_FOLDER, VIDEO_SUFFIXES, existing, open_container, video_stream
+from htzoo.data.video.container import IMAGE_FOLDER, VIDEO_SUFFIXES, existing, open_container, unreadable, video_stream
 from htzoo.data.video.decode import decode
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -31,11 +31,15 @@ def numbered_images(folder: Path) -> list[Path]:
     """The images of a folder in the order of the last number in their names; other files are ignored.
 
     Raises:
-        VideoError: There is none, two have one number, or one is missing: numbers increase by one, or by any other
-            step that is the same all along.
+        VideoError: The folder cannot be read, there is no image, two have one number, or one is missing: numbers
+            increase by one, or by any other step that is the same all along.
     """
     images: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    for path in paths:
         number = _number_in(path)
         if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES or number is None:
             continue
