@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from htzoo.compression.compress_model import CompressionReport
     from htzoo.compression.plan import Plan
@@ -86,6 +86,13 @@ def compress_file(parser: argparse.ArgumentParser, given: argparse.Namespace) ->
 
     file = StateFile(Path(given.model))
     found = file.layers(given.layer, given.types, batch_first=given.batch_first, nonlinearity=given.nonlinearity)
+    consumed = {f"{name}.{key}".removeprefix(".") for name, layer in found.items() for key in layer.state_dict()}
+    beside = sorted(file.state.keys() - consumed)
+    if "" in found and beside:
+        raise ValueError(
+            f"{given.model} holds a layer without a name beside {beside[0]}: compress the whole model in Python with "
+            "htzoo.compress, or give the state dict of the layer alone"
+        )
     model: nn.Module = found[""] if "" in found else Layers(found)
     others = sum(value.numel() for value in file.state.values()) - sum(p.numel() for p in model.parameters())
     recorded = given.distill or given.calibrate
@@ -120,14 +127,14 @@ def compress_file(parser: argparse.ArgumentParser, given: argparse.Namespace) ->
             distilled = distill(small, teacher, batches, steps=given.steps, checkpoints=checkpoints)
         if not given.json:
             print(f"distilled: error of the outputs on held-out inputs {distilled.before:.3f} -> {distilled.after:.3f}")
-    _save(small, file, given.output)
+    _save(small, {key: file.state[key] for key in beside}, file, given.output)
     if given.json:
         print(json.dumps(_document(report, others, times, distilled, given.output)))
     else:
         _print_loading(small, given.output)
 
 
-def _save(model: nn.Module, file: StateFile, output: Path) -> None:
+def _save(model: nn.Module, others: dict[str, Tensor], file: StateFile, output: Path) -> None:
     """A folder of :func:`htzoo.from_pretrained` for a file that is one layer; the whole model's weights otherwise."""
     from htzoo.compression.folder import save_compressed
     from htzoo.compression.state_file import Layers
@@ -139,8 +146,6 @@ def _save(model: nn.Module, file: StateFile, output: Path) -> None:
     for name in model.names:  # the layers were read in float32
         first = next(key for key in file.state if key.startswith(f"{name}."))
         model.get_submodule(name).to(file.state[first].dtype)
-    replaced = tuple(f"{name}." for name in model.names)
-    others = {key: value for key, value in file.state.items() if not key.startswith(replaced)}
     save_compressed(model, output, others=others)
 
 

@@ -34,6 +34,11 @@ def tensors_in(value: Any) -> list[Tensor]:
     return [tensor for item in value for tensor in tensors_in(item)] if isinstance(value, Sequence | tuple) else []
 
 
+def first_input(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    """The input of a layer, which a model may pass by position or by name."""
+    return arguments[0] if arguments else named["input"]
+
+
 def checked_batches(batches: Iterable[Any], name: str) -> list[Any]:
     """The batches as a list.
 
@@ -97,7 +102,9 @@ def second_moments(
     zeros. Projections have no entry.
     """
     sums: dict[str, dict[str, Tensor]] = {layer.name: {} for layer in layers}
-    hooks = [layer.module.register_forward_pre_hook(_observer(layer, sums[layer.name])) for layer in layers]
+    hooks = [
+        layer.module.register_forward_pre_hook(_observer(layer, sums[layer.name]), with_kwargs=True) for layer in layers
+    ]
     try:
         outputs_of(model, batches)
     finally:
@@ -107,8 +114,8 @@ def second_moments(
 
 
 def _observer(layer: FoundLayer, sums: dict[str, Tensor]) -> Any:
-    def observe(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-        (value, *_rest) = arguments
+    def observe(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        value = first_input(arguments, named)
         if isinstance(layer.dense, nn.Embedding):
             counts = torch.bincount(value.flatten().cpu(), minlength=layer.dense.num_embeddings).double()
             sums["weight"] = sums["weight"] + counts if "weight" in sums else counts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import logging
 import math
 import shutil
@@ -17,12 +19,14 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
+from torch.utils.hooks import RemovableHandle
 
 from htzoo.compression.calibration import call, checked_batches, outputs_of, relative_difference, tensors_in
 from htzoo.compression.compress_layer import Layer
 
 _PATIENCE = 8  # validations without a better one
 _VALIDATIONS = 40  # in the whole training, at most
+_IDENTITY = "identity.txt"
 _DIVERGED = "distillation diverged, its outputs are not finite any more: give a lower learning rate"
 
 
@@ -103,6 +107,11 @@ def distill(
         generator=torch.Generator().manual_seed(seed),
     )
     last = folder / "last.ckpt"
+    identity = _identity(student, kept, steps, learning_rate, held_out, seed)
+    if last.is_file() and not _is_of(folder, identity):
+        shutil.rmtree(folder)  # of another model, other inputs or other settings
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _IDENTITY).write_text(identity, encoding="utf-8")
     try:
         with _quiet():
             trainer = pl.Trainer(
@@ -131,10 +140,13 @@ def distill(
         if not after < before:
             student.load_state_dict(saved)
             after = before
-    except BaseException:
+    except BaseException as error:
         student.load_state_dict(saved)
+        if isinstance(error, ValueError):  # it would diverge again from there
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
+        task.let_go()
         for name, parameter in student.named_parameters():
             parameter.requires_grad_(trained_before[name])
         student.train(was_training)
@@ -144,6 +156,22 @@ def distill(
         raise KeyboardInterrupt
     shutil.rmtree(folder, ignore_errors=True)
     return Distilled(before, after, trainer.global_step)
+
+
+def _identity(student: nn.Module, batches: Sequence[Any], *settings: float) -> str:
+    """What a training that goes on must have in common with the one before, as a digest."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for key, value in student.state_dict().items():
+        digest.update(repr((key, tuple(value.shape), value.dtype)).encode())
+    content = io.BytesIO()
+    torch.save(list(batches), content)
+    digest.update(content.getbuffer())
+    return digest.hexdigest()
+
+
+def _is_of(folder: Path, identity: str) -> bool:
+    path = folder / _IDENTITY
+    return path.is_file() and path.read_text(encoding="utf-8") == identity
 
 
 class _Imitation(pl.LightningModule):
@@ -165,11 +193,17 @@ class _Imitation(pl.LightningModule):
         self._held_out = validation, reference
         self._models = [student, teacher.eval()]  # in a list, so that the teacher is not saved
         self._seen: list[list[Tensor]] = [[], []]
+        self._hooks: list[RemovableHandle] = []
         student.requires_grad_(False)
         for name in names:
             student.get_submodule(name).requires_grad_(True)
             for model, seen in zip(self._models, self._seen, strict=True):
-                model.get_submodule(name).register_forward_hook(_keeper(seen))
+                self._hooks.append(model.get_submodule(name).register_forward_hook(_keeper(seen)))
+
+    def let_go(self) -> None:
+        """Leave both models without a trace of the training."""
+        for hook in self._hooks:
+            hook.remove()
 
     def train(self, mode: bool = True) -> _Imitation:
         """Stay in evaluation mode: dropout is noise here, and statistics of other layers are kept."""
@@ -197,6 +231,8 @@ class _Imitation(pl.LightningModule):
             error = relative_difference(outputs_of(self.student, batches, "distill"), reference)
         except ValueError as failure:  # they were finite before
             raise ValueError(_DIVERGED) from failure
+        finally:
+            self._seen[0].clear()
         self.log("held_out", error, prog_bar=True, batch_size=1)
 
     def configure_optimizers(self) -> Any:

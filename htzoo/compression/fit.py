@@ -31,13 +31,15 @@ class Fit(NamedTuple):
     output_error: float
 
 
-def root_of(moment: Tensor) -> Tensor:
-    """R with ``R @ R.T = moment`` plus a small ridge, float64.
+def root_of(moment: Tensor) -> Tensor | None:
+    """R with ``R @ R.T = moment`` plus a small ridge, float64; None where all inputs were zero, which say nothing.
 
     Args:
         moment: second moments of the inputs, (n, n); or their diagonal (n,), for which R is a diagonal too.
     """
     moment = moment.double()
+    if not moment.any():
+        return None
     if moment.dim() == 1:
         return (moment + _RIDGE * moment.mean().clamp_min(torch.finfo(torch.float64).tiny)).sqrt()
     values, vectors = torch.linalg.eigh((moment + moment.T) / 2)

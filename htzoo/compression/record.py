@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from htzoo.compression.calibration import checked_batches, outputs_of
+from htzoo.compression.calibration import checked_batches, first_input, outputs_of
 from htzoo.compression.find_layers import find_layers
 from htzoo.files import replacing
 
@@ -52,7 +52,10 @@ def record(
     found, _ = find_layers(module, layers)
     batches = checked_batches(loader, "loader")
     kept: dict[str, list[Tensor]] = {layer.name: [] for layer in found}
-    hooks = [layer.module.register_forward_pre_hook(_recorder(layer.module, kept[layer.name])) for layer in found]
+    hooks = [
+        layer.module.register_forward_pre_hook(_recorder(layer.module, kept[layer.name]), with_kwargs=True)
+        for layer in found
+    ]
     try:
         outputs_of(module, batches, "loader")
     finally:
@@ -66,8 +69,8 @@ def record(
 
 
 def _recorder(module: nn.Module, kept: list[Tensor]) -> Any:
-    def keep(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-        value = arguments[0]
+    def keep(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        value = first_input(arguments, named)
         if isinstance(value, PackedSequence):
             padded, lengths = pad_packed_sequence(value, batch_first=True)
             sequences = [one[None, :length] for one, length in zip(padded, lengths.tolist())]

@@ -249,15 +249,21 @@ def _folded(state: dict[str, Tensor]) -> dict[str, Tensor]:
         new = re.fullmatch(r"((?:.*\.)?)parametrizations\.([^.]+)\.original0", key)
         if new is not None:
             scale, direction, name = key, key[:-1] + "1", new[1] + new[2]
-        elif key.endswith("_g") and f"{key[:-2]}_v" in state:
+        elif re.search(r"(^|\.)weight[^.]*_g$", key) and f"{key[:-2]}_v" in state and key[:-2] not in state:
             scale, direction, name = key, f"{key[:-2]}_v", key[:-2]
         else:
             continue
-        if direction in state and state[scale].numel() in (1, len(state[direction])):
+        if direction in state and _is_norm(state[scale], state[direction]):
             g, v = folded.pop(scale), folded.pop(direction)
             norm = v.flatten(1).norm(dim=1) if g.numel() > 1 else v.norm()
             folded[name] = v * (g.flatten() / norm).reshape(-1, *[1] * (v.dim() - 1))
     return folded
+
+
+def _is_norm(scale: Tensor, direction: Tensor) -> bool:
+    """Whether these have the shapes of weight norm: one scale, or one a row with all other axes of size 1."""
+    rows = (len(direction), *[1] * (direction.dim() - 1)) if direction.dim() else ()
+    return direction.dim() >= 2 and (scale.dim() == 0 or tuple(scale.shape) == rows)
 
 
 def _layer(state: dict[str, Tensor], batch_first: bool, nonlinearity: str) -> nn.RNNBase:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import htzoo
@@ -110,6 +111,26 @@ def test_a_file_that_is_one_layer(tmp_path: Path, capsys: pytest.CaptureFixture[
     small = htzoo.from_pretrained(tmp_path / "small")
     assert small.proj_size == 6 and small(torch.randn(4, 2, 16))[0].shape == (4, 2, 12)
     assert sum(p.numel() for p in small.parameters()) <= sum(p.numel() for p in layer.parameters()) / 3
+
+
+class WithNorm(nn.LSTM):
+    """A layer that has another one inside."""
+
+    def __init__(self) -> None:
+        super().__init__(16, 16)
+        self.norm = nn.LayerNorm(16)
+
+
+def test_what_stands_beside_a_layer_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = nn.ModuleDict({"encoder": WithNorm()})
+    torch.save(model.state_dict(), tmp_path / "w.pt")
+    assert main(["compress", str(tmp_path / "w.pt"), "--budget", "3x", "-o", str(tmp_path / "small")]) == 0
+    saved = load_file(next((tmp_path / "small").glob("*.safetensors")))
+    assert {"encoder.norm.weight", "encoder.norm.bias"} <= saved.keys()
+    torch.save(WithNorm().state_dict(), tmp_path / "bare.pt")
+    capsys.readouterr()
+    assert main(["compress", str(tmp_path / "bare.pt"), "--budget", "3x", "-o", str(tmp_path / "bare")]) == 1
+    assert "holds a layer without a name beside norm.bias: compress the whole model" in capsys.readouterr().err
 
 
 def test_layers_by_name(tagger: nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,25 @@ def test_an_interrupted_training_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
     assert result.after < result.before and not (tmp_path / "state").exists()
 
 
+def test_a_training_of_other_settings_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    student, teacher = pair()
+    folder = tmp_path / "state"
+    monkeypatch.setattr("htzoo.compression.distill.shutil.rmtree", lambda *_, **__: None)  # as if it was killed there
+    distill(student, teacher, words(3), steps=4, checkpoints=folder, progress=False)
+    monkeypatch.undo()
+    assert (folder / "last.ckpt").is_file()
+    other = htzoo.compress(copy.deepcopy(teacher), budget="4x", to="lowrank", layers=["encoder.*", "gru", "head.*"])
+    assert distill(other, teacher, words(3), steps=6, checkpoints=folder, progress=False).steps == 6
+
+
+def test_no_hook_stays(tmp_path: Path) -> None:
+    student, teacher = pair()
+    distill(student, teacher, words(3), steps=4, progress=False)
+    for model in (student, teacher):
+        assert not any(module._forward_hooks for module in model.modules())
+    torch.save(student, tmp_path / "student.pt")
+
+
 def test_bad_requests_are_refused() -> None:
     student, teacher = pair()
     for batches, options, message in (

@@ -100,3 +100,11 @@ def test_shares_are_the_best_of_all() -> None:
         assert cost(best) <= cost(chosen) <= 3 * cost(best) + 1e-12 or cost(chosen) <= cost(larger) * 3
     with pytest.raises(ValueError, match="budget leaves 10 parameters"):
         share(groups, 10)
+
+
+@pytest.mark.parametrize("shape", [(16,), (16, 16)])
+def test_inputs_of_zeros_say_nothing(shape: tuple[int, ...]) -> None:
+    matrix = torch.randn(16, 16)
+    root = root_of(torch.zeros(shape))
+    assert root is None
+    assert all(core.isfinite().all() for core in fit(matrix, LowRank(2), 1, root).cores)

@@ -52,6 +52,15 @@ def test_layers_are_the_models(tmp_path: Path) -> None:
     assert list(file.layers(["enc*", "head.0"], ["LSTM", "Linear"])) == ["encoder.lstm", "head.0"]
 
 
+def test_other_pairs_of_names_are_no_weight_norm(tmp_path: Path) -> None:
+    state = {f"lstm.{key}": value for key, value in nn.LSTM(4, 4).state_dict().items()}
+    others = {"gate_g": torch.randn(4), "gate_v": torch.randn(4)}
+    others |= {"weight_g": torch.randn(3, 2), "weight_v": torch.randn(3, 2)}
+    torch.save(state | others, tmp_path / "w.pt")
+    found = StateFile(tmp_path / "w.pt").state
+    assert all(torch.equal(found[key], value) for key, value in others.items())
+
+
 @pytest.mark.parametrize("new", [True, False])
 def test_weight_norm_is_folded(new: bool, tmp_path: Path) -> None:
     if new:
