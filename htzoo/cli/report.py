@@ -1,4 +1,4 @@
-"""``htzoo report``: the pictures of a run that ended, was stopped, or still goes on."""
+"""``htzoo report``: the plots of a run that ended, was stopped, or still goes on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from htzoo.cli.arguments import Parser
 
 DESCRIPTION = """\
-Draw the pictures of a run again, and print how far it came. `htzoo fit` draws them itself when it ends; this is for a
+Draw the plots of a run again, and print how far it came. `htzoo fit` draws them itself when it ends; this is for a
 run that was stopped or still goes on (curves.png, from metrics.csv), and for one of `htzoo predict` (confusion.png,
 from predictions.csv).
 

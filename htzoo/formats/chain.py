@@ -77,7 +77,7 @@ class Chain:
         blocks: how many blocks there are: products of their own whose results are added.
         shape: sizes of the result's axes before the last reordering, rows not counted.
         permutation: the last reordering, or None.
-        in_features: columns of the matrix that the chain stands for.
+        in_features: columns of the matrix that the chain multiplies with.
         out_features: its rows.
         between: maximum values of a row between two products.
         native: whether it is planned for compiled code.
@@ -300,13 +300,13 @@ def _chain(network: Network, rows: int, input_gradient: bool, machine: Machine) 
 def _link(network: Network, step: Step, layout: Edges, whole: Network, split: str | None) -> Link:
     """The link of ``step`` in ``network``: a slice of ``whole`` along the edge ``split``, where there is one."""
     kept = tuple(edge for edge in step.contracted if edge in step.new and edge != split)
-    new = tuple(_twin(edge) if edge in kept else edge for edge in step.new if edge != split)
+    new = tuple(_joined(edge) if edge in kept else edge for edge in step.new if edge != split)
     contracted = tuple(edge for edge in step.contracted if edge != split)
     shared = not any(split in whole.cores[k].edges for k in step.group)
     blocks = () if split is None or shared else (split,)
     axes = (*blocks, *contracted, *new) if step.after == 1 else (*blocks, *new, *contracted)
-    sizes = {**whole.sizes, **{_twin(edge): network.sizes[edge] for edge in kept}}
-    edges = [*(whole.cores[k].edges for k in step.group), *((edge, _twin(edge)) for edge in kept)]
+    sizes = {**whole.sizes, **{_joined(edge): network.sizes[edge] for edge in kept}}
+    edges = [*(whole.cores[k].edges for k in step.group), *((edge, _joined(edge)) for edge in kept)]
     order = merge_order(sizes, edges, axes)
     positions = tuple(order.edges.index(edge) for edge in axes)
     kept_sizes = tuple(network.sizes[edge] for edge in kept)
@@ -321,7 +321,7 @@ def _link(network: Network, step: Step, layout: Edges, whole: Network, split: st
     )
 
 
-def _twin(edge: str) -> str:
+def _joined(edge: str) -> str:
     """The label of an edge behind a block-diagonal matrix."""
     return f"{edge}'"
 

@@ -18,7 +18,7 @@ from htzoo.data.source import ClipLabel, Source
 class Hollywood2(VideoDataModule):
     """1,707 clips of films in 12 actions; a clip may show several of them, or none (Marszalek et al., 2009).
 
-    A label is a row of 12 numbers, 1 where the clip shows the action. Training and test clips are of different films,
+    A label is a row of 12 values, 1 where the clip shows the action. Training and test clips are of different films,
     and which is which is the publisher's. The clips with automatic labels and those of scenes are not used.
     """
 

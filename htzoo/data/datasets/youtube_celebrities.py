@@ -15,7 +15,7 @@ class YouTubeCelebrities(VideoDataModule):
     `split: clip` is the protocol of TT-RNN: five folds of random clips, at most 85 frames (`sampling: all`,
     `frames: 85`). Clips cut from one video fall on both sides; `split: group` leaves whole videos out.
 
-    The names of the people come with the files: until the set is prepared they are "person 1" to "person 47".
+    The names of the people come with the files: until the dataset is prepared they are "person 1" to "person 47".
     """
 
     dataset_name = "ytc"

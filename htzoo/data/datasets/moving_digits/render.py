@@ -1,4 +1,4 @@
-"""Drawing a small picture at any size and sub-pixel position on a torus, and the motions it can make there."""
+"""Draw a small image at any size and sub-pixel position on a torus, and the motions it can make there."""
 
 import math
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ MOTIONS = (
     "still",
 )
 
-SMALLEST, LARGEST = 36.0, 72.0  # sides of the picture in pixels
+SMALLEST, LARGEST = 36.0, 72.0  # sides of the image in pixels
 
 
 @dataclass(frozen=True)
 class Path:
-    """Where the picture is in each frame: centre and side in pixels, each of shape (T,)."""
+    """Where the image is in each frame: centre and side in pixels, each of shape (T,)."""
 
     x: Floats
     y: Floats
@@ -89,7 +89,7 @@ def draw_path(motion: str, frames: int, height: int, width: int, rng: np.random.
 def render(
     picture: Floats, path: Path, height: int, width: int, colour: Floats, background: Floats
 ) -> npt.NDArray[np.uint8]:
-    """Render a picture along a path.
+    """Render an image along a path.
 
     Bilinear interpolation on a torus is separable, so a frame is `rows @ picture @ columns.T`: two small products.
 
