@@ -25,7 +25,8 @@ def interrupted_run(runs: Path, command: str) -> Path | None:
     job = job_id()
     if job is None or int(os.environ.get("SLURM_RESTART_COUNT") or 0) < 1:
         return None
-    for folder in sorted(runs.glob(f"*_job{job}*"), reverse=True):
+    ours = re.compile(rf"_job{job}(-\d+)?$")  # a number is appended where two runs began at once
+    for folder in sorted(filter(lambda run: ours.search(run.name), runs.glob("*_job*")), reverse=True):
         configurations = list(folder.glob("*.yaml"))
         if not (folder / "checkpoints" / "last.ckpt").is_file() or len(configurations) != 1:
             continue

@@ -170,6 +170,9 @@ class TrainingCLI(LightningCLI):
         name = self._name()
         runs = Path(asked.default_root_dir or RUNS) / name
         folder = self._choose_checkpoint(runs)
+        if folder is not None:  # a run goes on where it lies and as it is called, whatever is asked for now
+            folder = folder.resolve()
+            runs, name = folder.parent, folder.parent.name
         self.report = RunReport(name, self.command, config.seed_everything)
         callbacks: list[pl.Callback] = [self.report]
         self.checkpoints: BestAndLast | None = None
@@ -196,7 +199,8 @@ class TrainingCLI(LightningCLI):
             names: list[LoggerName] = config.logger if isinstance(config.logger, list) else [config.logger or "csv"]
             named = [make_logger(name, runs, ours.version) for name in names]
             kwargs["logger"] = [ours, *others, *filter(None, named)]
-        self.save_config_kwargs["config_filename"] = f"{name}.yaml"  # so that a run of it has the same name
+        # A run of it has the same name; a run that goes on keeps the file that it has.
+        self.save_config_kwargs["config_filename"] = next(folder.glob("*.yaml")).name if folder else f"{name}.yaml"
         self._parser(self.subcommand).dump_header = [f"htzoo=={__version__}", self.command]
         return super().instantiate_trainer(**kwargs)
 

@@ -42,8 +42,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-        except (OSError, RuntimeError) as error:  # torch turns some errors of the system into RuntimeErrors
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        except (OSError, RuntimeError) as error:
+            if not isinstance(error, OSError) and not _is_of_stream_writer(error):
+                raise
+            cause = error if isinstance(error, OSError) else error.__context__
+            reason = getattr(cause, "strerror", None) or str(error).splitlines()[0]
             kept = "; the older one is still there" if target.is_file() else ""
             raise CheckpointError(
                 f"{target} cannot be written ({reason}){kept}: free space, or choose another --trainer.default_root_dir"
@@ -184,6 +187,11 @@ class BestAndLast(Checkpoint):
                 except OSError:  # a filesystem without hard links
                     shutil.copyfile(checkpoint, temporary)
         trainer.strategy.barrier("best checkpoint")
+
+
+def _is_of_stream_writer(error: RuntimeError) -> bool:
+    """Whether PyTorch's writer of archives failed, which hides the error of the system behind one of its own."""
+    return "PytorchStreamWriter" in str(error) or "inline_container" in str(error)
 
 
 def _time_is_up(trainer: pl.Trainer) -> bool:

@@ -166,14 +166,22 @@ def test_flags_win_over_a_checkpoint(run: tuple[Path, str], tmp_path: Path) -> N
 
 
 def test_training_resumes_as_asked(run: tuple[Path, str], tmp_path: Path) -> None:
-    """Two epochs, then a third: on the schedule of three epochs, at the rate that is asked for now."""
+    """Two epochs, then a third: on the schedule of three epochs, at the rate that is asked for now, in the same folder.
+
+    Neither another working folder nor another name changes where the run goes on.
+    """
     folder, _ = run
-    shutil.copytree(folder, tmp_path / "runs" / "moving_digits_ht" / "copy")
+    copy = tmp_path / "runs" / "moving_digits_ht" / "copy"
+    shutil.copytree(folder, copy)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     flags = ["--trainer.max_epochs=3", "--model.optimizer.lr=0.02", "--model.optimizer.weight_decay=0.5"]
-    result = htzoo_command(
-        "fit", "--resume=runs/moving_digits_ht/copy", *flags, "--allow=tests.data.helpers", folder=tmp_path
-    )
+    words = ["fit", "--resume=../runs/moving_digits_ht/copy", "--name=other", *flags, "--allow=tests.data.helpers"]
+    result = htzoo_command(*words, folder=elsewhere)
     assert result.stderr == ""
+    assert not list(elsewhere.iterdir()) and list(copy.parent.iterdir()) == [copy]
+    assert [path.name for path in copy.glob("*.yaml")] == ["moving_digits_ht.yaml"]
+    assert {path.name for path in copy.iterdir()} == {path.name for path in folder.iterdir()}
     printed = [line.split("  ")[0] for line in result.stdout.splitlines() if line.startswith("epoch")]
     assert printed == ["epoch 3/3"]
     (last,) = tmp_path.rglob("last.ckpt")  # in the folder of the run

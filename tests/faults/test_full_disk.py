@@ -61,3 +61,21 @@ def test_nothing_passes_through_the_temporary_folder(
 def test_a_folder_that_cannot_be_written_to() -> None:
     with pytest.raises(CheckpointError, match=r"choose another --trainer\.default_root_dir"):
         AtomicCheckpointIO().save_checkpoint(content(4, 1.0), "/proc/no/last.ckpt")
+
+
+def test_an_error_that_is_no_fault_of_the_disk_is_not_hidden(tmp_path: Path) -> None:
+    class Odd:
+        def __reduce__(self) -> Any:
+            raise RuntimeError("a state that cannot be saved")
+
+    with pytest.raises(RuntimeError, match=r"^a state that cannot be saved$"):
+        AtomicCheckpointIO().save_checkpoint({"odd": Odd()}, tmp_path / "last.ckpt")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+def test_the_reason_is_that_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *mode: opened(Path("/dev/full"), *mode))
+    with pytest.raises(CheckpointError, match=r"cannot be written \(No space left on device\)"):
+        AtomicCheckpointIO().save_checkpoint(content(2 << 20, 1.0), tmp_path / "last.ckpt")

@@ -6,7 +6,7 @@ from typing import Any
 
 import av
 import numpy.typing as npt
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     The display matrix (ISO/IEC 14496-12, 6.2.2) maps a stored pixel (x, y) to (a x + c y, b x + d y).
     """
     try:
-        matrix = bytes(frame.side_data[Type.DISPLAYMATRIX])  # type: ignore[typeddict-item]  # av's hints lack it
+        # frame.side_data is kept by the frame and refers to it, so that only the garbage collector could free either,
+        # and with them the buffers of the decoder. This one refers to the frame only.
+        matrix = bytes(SideDataContainer(frame)[Type.DISPLAYMATRIX])  # type: ignore[call-arg]  # av's hints lack it
     except KeyError:
         return UPRIGHT
     except (

@@ -11,10 +11,11 @@ The reference is what PyAV (FFmpeg) gives when it decodes the file in order. Fra
 3. PyAV decodes all else from the start: AVI files and MPEG program streams do not say which packet holds which frame.
 """
 
+import ctypes
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain, repeat
 from types import TracebackType
 
@@ -277,6 +278,8 @@ class VideoFile:
         try:
             import decord
             from decord._ffi.base import DECORDError
+
+            _keep_array_types()
         except ImportError:
             return None
         decord.logging.set_level(decord.logging.QUIET)
@@ -341,6 +344,18 @@ def read_frames(
     """
     with VideoFile(path, prepared) as video:
         return video.read(indices, size)
+
+
+@cache
+def _keep_array_types() -> list[type]:
+    """The ctypes array types of decord's calls, kept for good.
+
+    ctypes forgets an array type that nobody refers to. decord would make new ones in every call, which only the garbage
+    collector frees: tens of megabytes in between.
+    """
+    from decord._ffi._ctypes.types import DECORDValue
+
+    return [kind * length for kind in (DECORDValue, ctypes.c_int, ctypes.c_int64) for length in range(1, 9)]
 
 
 def count_frames(path: str | os.PathLike[str]) -> int:

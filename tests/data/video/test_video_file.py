@@ -1,5 +1,6 @@
 """Frames are exact, whatever the file, or it is an error."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,3 +194,19 @@ def test_writing_refuses(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(VideoError, match="cannot be written"):
         write_video(tmp_path / "file" / "a.mp4", np.zeros((2, 48, 96, 3), np.uint8))
+
+
+def test_reading_leaves_only_pointers_to_the_garbage_collector(sealed_clip: Path, tmp_path: Path) -> None:
+    """A frame, a decoder or a type that waits for the collector keeps memory."""
+    short = encode(tmp_path / "short.mpg", numbered(4), "mpeg1video", "mpeg")
+    for path, indices, pointers in ((short, [3], set()), (sealed_clip, range(30), {"LP_DECORDArray", "c_void_p"})):
+        read_frames(path, indices)
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            read_frames(path, indices)
+            gc.collect()
+            assert {type(left).__name__ for left in gc.garbage} <= pointers | {"dict"}
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
